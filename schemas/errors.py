@@ -1,0 +1,13 @@
+"""The one error that a user sees."""
+
+
+class UserError(Exception):
+    """Something a user can mend.
+
+    The message is one line that names what is wrong and where (a file and line, a topic, a JSON
+    Pointer), never a value taken from input. `hints` say what to do about it.
+    """
+
+    def __init__(self, message: str, *hints: str) -> None:
+        super().__init__(message)
+        self.hints = hints

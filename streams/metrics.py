@@ -1,0 +1,54 @@
+"""Metric names and units in one place (Prometheus). No label ever holds an input value."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """What one worker process counts; `text()` is the exposition for `/metrics`."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.records = Counter(
+            "rmm_scrub_records_total", "Input records answered and committed", ["lane"], registry=self.registry
+        )
+        self.outcomes = Counter(
+            "rmm_scrub_outcomes_total", "Input records by how they ended", ["lane", "outcome"], registry=self.registry
+        )
+        self.quarantined = Counter(
+            "rmm_scrub_quarantined_total", "Quarantined records by reason", ["lane", "reason"], registry=self.registry
+        )
+        self.findings = Counter(
+            "rmm_scrub_findings_total", "Replaced findings by entity type", ["type"], registry=self.registry
+        )
+        self.learned = Counter(
+            "rmm_scrub_learned_total", "Known entities learned, by entity type", ["type"], registry=self.registry
+        )
+        self.revocations = Counter(
+            "rmm_scrub_revocations_total", "Security Event Tokens emitted, by event", ["event"], registry=self.registry
+        )
+        self.retries = Counter(
+            "rmm_scrub_batch_retries_total", "Batches that failed in the agent", ["lane"], registry=self.registry
+        )
+        self.aborts = Counter(
+            "rmm_scrub_transaction_aborts_total", "Aborted Kafka transactions", ["lane"], registry=self.registry
+        )
+        self.batch_seconds = Histogram(
+            "rmm_scrub_batch_seconds", "From read to committed", ["lane"], buckets=_SECONDS, registry=self.registry
+        )
+        self.transaction_seconds = Histogram(
+            "rmm_scrub_transaction_seconds", "Kafka transactions", ["lane"], buckets=_SECONDS, registry=self.registry
+        )
+        self.lag = Gauge("rmm_scrub_lag_records", "Records that wait", ["lane"], registry=self.registry)
+        self.assigned = Gauge("rmm_scrub_assigned_partitions", "Partitions held", ["lane"], registry=self.registry)
+        self.table_rows = Gauge("rmm_scrub_table_rows", "Rows of a table", ["table"], registry=self.registry)
+
+    def batch(self, lane: str, records: int, seconds: float) -> None:
+        """A batch of so many records was committed after so many seconds."""
+        self.records.labels(lane).inc(records)
+        self.batch_seconds.labels(lane).observe(seconds)
+
+    def text(self) -> bytes:
+        """The exposition text of everything counted."""
+        return generate_latest(self.registry)

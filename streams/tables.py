@@ -1,0 +1,210 @@
+"""Tables that every worker holds whole: known entities, contracts, contacts, rule sets.
+
+Each is the content of a compacted topic. They are services of the Faust app, started where Faust
+starts its own tables, but read by a `read_committed` librdkafka consumer: Faust's GlobalTable cannot
+take a changelog by another name (its assignor looks for `<app>-<table>-changelog`), its recovery
+never ends behind a transaction marker, and it would show aborted writes (docs/design.md, Tables).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+from mode import Service
+
+from scrubbers.entities import EntityType, Known
+from scrubbers.known import KnownEntities
+from streams.config import Settings
+
+log = logging.getLogger(__name__)
+
+FOLLOW_SECONDS = 0.2  # how long the follower waits for news; stopping waits no longer
+GATHER_SECONDS = 0.005
+READ_AT_ONCE = 10_000
+
+Apply = Callable[[bytes, bytes | None], None]
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Rows(Generic[S]):
+    """Decoded rows of a compacted topic by key; a row that does not decode is counted and left out."""
+
+    def __init__(self, row: type[S]) -> None:
+        self._decoder = msgspec.json.Decoder(row)
+        self._rows: dict[str, S] = {}
+        self.undecodable = 0
+
+    def apply(self, key: bytes, value: bytes | None) -> None:
+        """Take over one record of the topic; a null value is a tombstone."""
+        name = key.decode("utf-8", "replace")
+        if value is None:
+            self._rows.pop(name, None)
+            return
+        try:
+            self._rows[name] = self._decoder.decode(value)
+        except msgspec.DecodeError:
+            self.undecodable += 1
+
+    def get(self, key: str) -> S | None:
+        """The row, or None."""
+        return self._rows.get(key)
+
+    def values(self) -> Iterator[S]:
+        """All rows, as they are at this moment."""
+        return iter(list(self._rows.values()))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+class KnownRow(msgspec.Struct, frozen=True):
+    """Value of a record on the known-entities topic."""
+
+    tenant: str
+    type: EntityType
+    value: str
+
+
+class KnownTable:
+    """The known-entities topic, applied to `KnownEntities`; keys are keyed digests."""
+
+    def __init__(self, known: KnownEntities) -> None:
+        self.known = known
+        self._decoder = msgspec.json.Decoder(KnownRow)
+        self._rows: dict[bytes, tuple[str, Known]] = {}
+        self.undecodable = 0
+
+    def apply(self, key: bytes, value: bytes | None) -> None:
+        """Learn an entity, or forget the one under this key when the value is null."""
+        if value is None:
+            if (forgotten := self._rows.pop(key, None)) is not None:
+                self.known.discard(*forgotten)
+            return
+        try:
+            row = self._decoder.decode(value)
+        except msgspec.DecodeError:
+            self.undecodable += 1
+            return
+        entity = Known(row.type, row.value)
+        self._rows[key] = (row.tenant, entity)
+        self.known.add(row.tenant, entity)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+class Tables(Service):
+    """Follows compacted topics from their beginning and applies every committed record.
+
+    Starting takes until the tables hold what the topics held at that moment.
+    """
+
+    def __init__(self, settings: Settings, tables: Mapping[str, Apply], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.settings = settings
+        self.tables = dict(tables)
+        self._positions: dict[tuple[str, int], int] = {}
+        self._advanced = asyncio.Event()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tables")
+        self._consumer: Consumer | None = None
+        self._admin = AdminClient(settings.client(), logger=log)
+
+    async def on_start(self) -> None:
+        """Read all tables to their present end."""
+        ends = await self._in_thread(self._open)
+        while not self.should_stop and self._behind(ends):
+            await self._read()
+        log.info("tables: holding %d topics", len(self.tables))
+
+    async def on_stop(self) -> None:
+        """Close the consumer."""
+        if self._consumer is not None:
+            consumer, self._consumer = self._consumer, None
+            await self._in_thread(consumer.close)
+        self._thread.shutdown(wait=False)
+
+    @Service.task
+    async def _follow(self) -> None:
+        while not self.should_stop:
+            await self._read()
+
+    async def caught_up(self) -> None:
+        """Wait until the tables hold what was committed to their topics when this was called."""
+        await self.reached(await self._in_thread(self._ends))
+
+    async def reached(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Wait until the given records (topic, partition → offset behind the last) are applied."""
+        while not self.should_stop and self._behind(offsets):
+            self._advanced.clear()
+            await self._advanced.wait()
+
+    def _behind(self, ends: Mapping[tuple[str, int], int]) -> bool:
+        return any(self._positions.get(place, 0) < end for place, end in ends.items() if place[0] in self.tables)
+
+    async def _read(self) -> None:
+        messages = await self._in_thread(self._poll)
+        for message in messages:
+            self.tables[message.topic()](message.key() or b"", message.value())
+        self._positions.update(await self._in_thread(self._consumed))
+        self._advanced.set()
+
+    def _open(self) -> dict[tuple[str, int], int]:
+        self._consumer = Consumer(
+            self.settings.client(
+                group_id=f"{self.settings.group}-tables",  # librdkafka wants one; nothing is committed to it
+                isolation_level="read_committed",
+                enable_auto_commit=False,
+                enable_auto_offset_store=False,
+                enable_partition_eof=False,
+                fetch_wait_max_ms=20,
+            ),
+            logger=log,
+        )
+        places = list(self._places())
+        self._consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for topic, partition in places])
+        return self._ends()
+
+    def _places(self) -> Iterable[tuple[str, int]]:
+        assert self._consumer is not None
+        for topic in self.tables:
+            found = self._consumer.list_topics(topic, timeout=30).topics[topic]
+            if found.error is not None:
+                raise KafkaException(found.error)
+            yield from ((topic, partition) for partition in found.partitions)
+
+    def _ends(self) -> dict[tuple[str, int], int]:
+        """Behind the last record that is settled (the last stable offset) of each partition.
+
+        Not the high watermark: a killed worker's open transaction would hold a start back for a minute.
+        """
+        assert self._consumer is not None
+        wanted = {place: OffsetSpec.latest() for place in self._consumer.assignment()}
+        answers = self._admin.list_offsets(
+            wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=30
+        )
+        return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
+
+    def _poll(self) -> list[Message]:
+        assert self._consumer is not None
+        first = self._consumer.poll(FOLLOW_SECONDS)
+        if first is None:
+            return []
+        messages = [first, *self._consumer.consume(READ_AT_ONCE - 1, GATHER_SECONDS)]
+        for message in messages:
+            if message.error() is not None and message.error().fatal():
+                raise KafkaException(message.error())
+        return [message for message in messages if message.error() is None]
+
+    def _consumed(self) -> dict[tuple[str, int], int]:
+        """Positions, which unlike the last record's offset also move over transaction markers."""
+        assert self._consumer is not None
+        places = self._consumer.position(self._consumer.assignment())
+        return {(each.topic, each.partition): each.offset for each in places if each.offset >= 0}
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

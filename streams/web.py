@@ -1,0 +1,35 @@
+"""Web endpoints of a worker: `/health`, `/health/live`, `/health/ready`, `/metrics`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from streams.metrics import Metrics
+
+Checks = Callable[[], Mapping[str, bool]]
+
+
+def add_endpoints(app: Any, metrics: Metrics, checks: Checks) -> None:
+    """Serve health and metrics from the Faust app's own web server.
+
+    Live: this process answers. Ready: every check holds (tables caught up, lanes joined).
+    """
+
+    @app.page("/health")
+    async def health(web: Any, request: Any) -> Any:  # noqa: ARG001 - Faust hands it over
+        found = dict(checks())
+        ready = all(found.values())
+        return web.json({"live": True, "ready": ready, "checks": found}, status=200 if ready else 503)
+
+    @app.page("/health/live")
+    async def live(web: Any, request: Any) -> Any:  # noqa: ARG001
+        return web.json({"live": True})
+
+    @app.page("/health/ready")
+    async def ready(web: Any, request: Any) -> Any:  # noqa: ARG001
+        found = dict(checks())
+        holds = all(found.values())
+        return web.json({"ready": holds, "checks": found}, status=200 if holds else 503)
+
+    @app.page("/metrics")
+    async def exposition(web: Any, request: Any) -> Any:  # noqa: ARG001
+        return web.bytes(metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
