@@ -29,7 +29,7 @@ _OTLP = "@otlp"
 _OTLP_VALUES = frozenset(
     {"stringValue", "arrayValue", "kvlistValue", "intValue", "boolValue", "doubleValue", "bytesValue"}
 )
-_OTLP_WRAPPERS = _OTLP_VALUES | {"values"}
+_OTLP_WRAPPERS = (_OTLP_VALUES | {"values"}) - {"bytesValue"}  # base64 keeps its name: it is read otherwise
 
 
 class DocumentError(Exception):
@@ -86,6 +86,26 @@ def leaves(document: Any, depth: int) -> list[Leaf]:
     return found
 
 
+def pointers(document: Any) -> list[str]:
+    """The JSON Pointer (RFC 6901) of every string, in the order of `leaves`; a key has its member's."""
+    found: list[str] = []
+
+    def visit(node: Any, pointer: str) -> None:
+        if isinstance(node, str):
+            found.append(pointer)
+        elif isinstance(node, dict):
+            for name, value in node.items():
+                inner = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
+                found.append(inner)
+                visit(value, inner)
+        elif isinstance(node, list):
+            for index, item in enumerate(node):
+                visit(item, f"{pointer}/{index}")
+
+    visit(document, "")
+    return found
+
+
 def splice(text: str, edits: Sequence[Edit]) -> str:
     """`text` with the (non-overlapping) edits applied."""
     pieces: list[str] = []
@@ -97,28 +117,33 @@ def splice(text: str, edits: Sequence[Edit]) -> str:
     return "".join(pieces)
 
 
-def raw_edits(text: str, total: int, edits: dict[int, Sequence[Edit]]) -> list[Edit]:
-    """Edits of decoded literals (by ordinal) as edits of the raw document `text`.
+def literal_spans(text: str, expected: int) -> list[tuple[int, int]]:
+    """Where each string literal of a JSON text stands, quotes included.
 
-    `total` is how many literals the walk saw. A text with more has an object that names a member
-    twice (RFC 7493 section 2.3 forbids it): one of the two was never seen, so nothing is certain.
+    A text with more literals than the walk saw (`expected`) has an object that names a member twice
+    (RFC 7493 section 2.3 forbids it): one of the two was never seen, so nothing is certain.
 
     Raises:
         DocumentError: the number of literals differs.
     """
     spans = [match.span() for match in _LITERAL.finditer(text)]
-    if len(spans) != total:
+    if len(spans) != expected:
         raise DocumentError("an object names a member twice")
-    placed: list[Edit] = []
-    for ordinal, inner in edits.items():
-        start, end = spans[ordinal]
-        placed += _raw_literal_edits(text, start + 1, end - 1, inner)
-    return placed
+    return spans
 
 
-def literal_count(text: str) -> int:
-    """How many string literals a JSON text holds."""
-    return sum(1 for _ in _LITERAL.finditer(text))
+def raw_edits(text: str, span: tuple[int, int], edits: Sequence[Edit]) -> Iterator[Edit]:
+    """Edits of a decoded literal, which stands at `span`, as edits of the raw JSON text."""
+    start, end = span[0] + 1, span[1] - 1
+    body = text[start:end]
+    if "\\" not in body:
+        for edit in edits:
+            yield Edit(start + edit.start, start + edit.end, _escaped(edit.text))
+        return
+    decoded, raw = _escape_map(body)
+    for edit in edits:
+        first, behind = (_to_raw(position, decoded, raw) for position in (edit.start, edit.end))
+        yield Edit(start + first, start + behind, _escaped(edit.text))
 
 
 def look_up(document: Any, dotted: str) -> Any:
@@ -128,19 +153,6 @@ def look_up(document: Any, dotted: str) -> Any:
             return None
         document = document.get(name)
     return document
-
-
-def _raw_literal_edits(text: str, start: int, end: int, edits: Sequence[Edit]) -> Iterator[Edit]:
-    body = text[start:end]
-    if "\\" not in body:
-        for edit in edits:
-            yield Edit(start + edit.start, start + edit.end, _escaped(edit.text))
-        return
-    decoded, raw = _escape_map(body)
-    for edit in edits:
-        yield Edit(
-            start + _to_raw(edit.start, decoded, raw), start + _to_raw(edit.end, decoded, raw), _escaped(edit.text)
-        )
 
 
 def _escape_map(body: str) -> tuple[list[int], list[int]]:

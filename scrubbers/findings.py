@@ -1,0 +1,60 @@
+"""From matches to findings: thresholds, allow rules, duplicates and overlaps. Both engines end here."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+import regex
+
+from scrubbers.entities import EntityType, Finding
+from scrubbers.rules import REGEX_FLAGS, Allow, RuleSet
+
+DEFAULT_THRESHOLD = 0.4
+
+
+class RuleFailure(Exception):  # noqa: N818 - an outcome that quarantine names
+    """A rule did not end in its time; its name is the message, never the text."""
+
+
+class Settler:
+    """Applies a rule set's thresholds and allow rules, then settles which findings stand."""
+
+    def __init__(self, rules: RuleSet) -> None:
+        self._thresholds: Mapping[EntityType, float] = {
+            kind: rules.thresholds.get(kind, DEFAULT_THRESHOLD) for kind in EntityType
+        }
+        self._allowed: dict[EntityType, list[_Allowed]] = {kind: [] for kind in EntityType}
+        for rule in rules.allow:
+            for kind in rule.types:
+                self._allowed[kind].append(_Allowed(rule))
+
+    def settle(self, text: str, found: Iterable[Finding]) -> list[Finding]:
+        """The findings that stand, in order; those that an allow rule lets through are marked."""
+        strong = [each for each in found if each.score >= self._thresholds[each.type]]
+        return [self._marked(text, each) for each in resolved(strong)] if strong else []
+
+    def _marked(self, text: str, finding: Finding) -> Finding:
+        value = text[finding.start : finding.end]
+        if any(rule.lets_through(value) for rule in self._allowed[finding.type]):
+            return msgspec.structs.replace(finding, allowed=True)
+        return finding
+
+
+class _Allowed:
+    def __init__(self, rule: Allow) -> None:
+        self._values = frozenset(value.lower() for value in rule.values)
+        self._patterns = [regex.compile(pattern, REGEX_FLAGS) for pattern in rule.patterns]
+
+    def lets_through(self, value: str) -> bool:
+        return value.lower() in self._values or any(pattern.fullmatch(value) for pattern in self._patterns)
+
+
+def resolved(found: Sequence[Finding]) -> list[Finding]:
+    """Findings without overlaps: the higher score wins, then the longer, then the earlier; in text order."""
+    if len(found) < 2:
+        return list(found)
+    chosen: list[Finding] = []
+    ranked = sorted(found, key=lambda each: (-each.score, each.start - each.end, each.start, each.type, each.rule))
+    for each in ranked:
+        if all(each.end <= other.start or each.start >= other.end for other in chosen):
+            chosen.append(each)
+    return sorted(chosen)

@@ -1,0 +1,181 @@
+"""Textual forms of computer names, domains and accounts: normalise, split, and read from a field's value."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+import idna
+import msgspec
+
+from scrubbers.addresses import parse_ip
+from scrubbers.entities import EntityType
+
+# Values that stand in name fields and name nobody: absent values, this machine as seen by itself, and
+# Windows' own accounts and authorities (Microsoft, "Well-known SIDs").
+NOT_A_NAME = frozenset(
+    "-;--;*;?;.;n/a;na;none;null;nil;(none);(null);<none>;<null>;unknown;undefined;empty;any;all;local;self;0;"
+    "true;false;yes;no;localhost;localhost.localdomain;localhost4;localhost6;workgroup;mshome;builtin;system;"
+    "localsystem;local system;localservice;local service;networkservice;network service;service;interactive;"
+    "nt authority;nt service;nt virtual machine;nt-autorität;autorite nt;window manager;font driver host;"
+    "anonymous;anonymous logon;authenticated users;everyone;iusr".split(";")
+)
+# Accounts that Windows makes for itself, and SIDs that are the same everywhere (MS-DTYP 2.4.2.4).
+_WINDOWS_OWN = re.compile(r"(?:dwm|umfd)-\d+|s-1-\d{1,2}-\d{1,5}|s-1-5-32-\d{3,4}|s-1-5-(?:80|90|96)-[\d-]+", re.IGNORECASE)
+
+NETBIOS_LENGTH = 15  # the sixteenth character is the service suffix (Microsoft KB 909264)
+
+# Letters of any script: normalise() turns them into an A-label. An underscore is no DNS character, but
+# Windows and RMM tools allow it in names.
+_LABEL = re.compile(r"(?=.{1,63}$)[^\W_](?:[\w-]*\w)?|_?[^\W_][\w-]*", re.UNICODE)
+_HOST = r"[^\W_][\w-]*(?:\.[^\W_][\w-]*)*\.?"
+_UNC = re.compile(r"(?:\\\\\?\\UNC\\|\\\\|//)(?P<host>[^\\/@\s]+)(?:@SSL)?(?:@\d+)?(?:[\\/].*)?", re.IGNORECASE | re.DOTALL)
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@\s]*@)?(?P<host>\[[^\]\s]+\]|[^/:?#\s]+)", re.IGNORECASE)
+_SPN = re.compile(r"[A-Za-z][\w-]{1,30}/(?P<host>[^/:@\s]+)(?::[\w-]+)?(?:/[^@\s]+)?(?:@(?P<realm>[\w.-]+))?")
+_DOMAIN_ACCOUNT = re.compile(r"(?P<domain>[^\\/\s:@]+)\\+(?P<account>[^\\/:@\"]+)")
+_AT = re.compile(r"(?P<user>[^@\s\\/]+)@(?P<host>[\w.-]+)")
+_PORT = re.compile(r"(?P<host>.+?):\d{1,5}", re.DOTALL)
+_LIST = re.compile(r"[^,;|\s]+")
+_SPACES = re.compile(r"\s+")
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A part of a field's value that is personal: offsets into the value, as tight as a finding's."""
+
+    start: int
+    end: int
+    type: EntityType
+
+
+def normalise(name: str) -> str:
+    """One spelling for all of a name's: NFC, IDNA A-label, lower case; no `\\\\`, trailing dot or `$`."""
+    text = unicodedata.normalize("NFC", name.strip()).lstrip("\\").rstrip(".").removesuffix("$").lower()
+    return text if text.isascii() else ".".join(_a_label(label) for label in text.split("."))
+
+
+def split(name: str) -> tuple[str, str | None]:
+    """(label, domain) of a normalised name; no domain in a single-label one."""
+    label, _, domain = name.partition(".")
+    return label, domain or None
+
+
+def machine(label: str) -> str:
+    """The NetBIOS form of a label: Windows cuts it to 15 characters."""
+    return label[:NETBIOS_LENGTH]
+
+
+def is_named(text: str) -> bool:
+    """Whether a value names somebody or something at all (see `NOT_A_NAME`)."""
+    plain = _SPACES.sub(" ", text.strip().lower())
+    return plain.strip("-._ ") != "" and plain not in NOT_A_NAME and not _WINDOWS_OWN.fullmatch(plain)
+
+
+def is_name(text: str) -> bool:
+    """A host label or dotted name with a letter, of legal length (RFC 1123, NetBIOS; `_` allowed)."""
+    if not 2 <= len(text) <= 253 or text.replace(".", "").replace("-", "").isdigit():
+        return False
+    labels = text.removesuffix(".").split(".")
+    return any(letter.isalpha() for letter in text) and all(_LABEL.fullmatch(label) for label in labels)
+
+
+def is_fqdn(text: str) -> bool:
+    """A name of two labels or more whose last one is not a number."""
+    return "." in text.rstrip(".") and is_name(text) and not text.rstrip(".").rpartition(".")[2].isdigit()
+
+
+def candidates(value: str) -> list[Part]:
+    """What is personal in the value of a field that carries hosts or machine accounts.
+
+    Reads UNC paths, URLs, service principal names, `DOMAIN\\name`, `NAME$`, `user@host`, `host:port`, IP
+    addresses, and lists of these.
+    """
+    return [part for part in _read(value, 0) if is_named(value[part.start : part.end])]
+
+
+def accounts(value: str) -> list[Part]:
+    """What is personal in the value of a field that carries user accounts."""
+    return [part for part in _read_account(value, 0) if is_named(value[part.start : part.end])]
+
+
+def _read(value: str, start: int) -> Iterator[Part]:
+    text = value.strip()
+    start += len(value) - len(value.lstrip())
+    if not text or not is_named(text):
+        return
+    bare = text.strip("[]")
+    if (address := parse_ip(bare)) is not None and (address.prefix is None or "/" in bare or "arpa" in bare):
+        yield Part(start + text.index(bare), start + text.index(bare) + len(bare), EntityType.IP_ADDRESS)
+        return
+    for form in (_UNC, _URL, _SPN):
+        if (match := form.fullmatch(text) if form is not _URL else form.match(text)) is not None:
+            yield from _host(match["host"], start + match.start("host"))
+            if form is _SPN and match["realm"]:
+                yield Part(start + match.start("realm"), start + match.end("realm"), EntityType.DOMAIN_NAME)
+            return
+    yield from _read_simple(text, start)
+
+
+def _read_simple(text: str, start: int) -> Iterator[Part]:
+    if (match := _DOMAIN_ACCOUNT.fullmatch(text)) is not None:
+        yield from _domain_account(match, start)
+    elif (match := _AT.fullmatch(text)) is not None:
+        yield Part(start + match.start("user"), start + match.end("user"), EntityType.USER_NAME)
+        yield from _host(match["host"], start + match.start("host"))
+    elif (match := _PORT.fullmatch(text)) is not None:
+        yield from _read(match["host"], start)
+    elif (items := list(_LIST.finditer(text))) and len(items) > 1:
+        for item in items:
+            yield from _read(item.group(), start + item.start())
+    else:
+        yield from _host(text, start)
+
+
+def _host(text: str, start: int) -> Iterator[Part]:
+    inner = text.strip("[]")
+    begin = start + text.index(inner)
+    if parse_ip(inner) is not None:
+        yield Part(begin, begin + len(inner), EntityType.IP_ADDRESS)
+        return
+    plain = inner.rstrip(".").removesuffix("$")
+    if is_name(plain):
+        yield Part(begin, begin + len(plain), EntityType.COMPUTER_NAME)
+
+
+def _domain_account(match: re.Match[str], start: int) -> Iterator[Part]:
+    domain, account = match["domain"], match["account"]
+    if not is_named(domain):
+        return
+    yield Part(start + match.start("domain"), start + match.end("domain"), EntityType.DOMAIN_NAME)
+    yield from _account(account, start + match.start("account"))
+
+
+def _account(account: str, start: int) -> Iterator[Part]:
+    name = account.removesuffix("$")
+    kind = EntityType.COMPUTER_NAME if account.endswith("$") else EntityType.USER_NAME
+    if name:
+        yield Part(start, start + len(name), kind)
+
+
+def _read_account(value: str, start: int) -> Iterator[Part]:
+    text = value.strip()
+    start += len(value) - len(value.lstrip())
+    if not text or not is_named(text):
+        return
+    if (match := _DOMAIN_ACCOUNT.fullmatch(text)) is not None:
+        yield from _domain_account(match, start)
+    elif (match := _AT.fullmatch(text)) is not None:
+        if "." in match["host"]:
+            yield Part(start, start + len(text), EntityType.EMAIL_ADDRESS)
+        else:
+            yield Part(start + match.start("user"), start + match.end("user"), EntityType.USER_NAME)
+            yield from _host(match["host"], start + match.start("host"))
+    elif _SPN.fullmatch(text) is not None:
+        yield from _read(text, start)
+    else:
+        yield from _account(text, start)
+
+
+def _a_label(label: str) -> str:
+    try:
+        return idna.encode(label, uts46=True).decode()
+    except idna.IDNAError:  # not a legal internationalised label: its own lower-case letters stand for it
+        return label

@@ -1,0 +1,432 @@
+"""The keyring: what pseudonyms, quarantine and revocation tokens rest on (format: docs/keyring.md).
+
+Each tenant has independent random keys: nothing is derived across tenants, so that shredding one
+tenant's keys makes its pseudonyms permanently anonymous. Every key is wrapped by a root key, which is
+kept elsewhere. Inside a tenant and epoch, HKDF separates the uses.
+"""
+
+import base64
+import contextlib
+import fcntl
+import hmac
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Protocol
+
+import msgspec
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from schemas.errors import UserError
+from scrubbers.entities import EntityType
+from scrubbers.ipcrypt import derive
+from scrubbers.seal import seal, unseal
+
+FORMAT = 1
+KEY_BYTES = 32
+ROOT_VARIABLE = "RMM_SCRUB_ROOT_KEY"
+
+
+class KeyUnavailable(Exception):  # noqa: N818 - an outcome that quarantine names
+    """The tenant has no key: never made, or shredded."""
+
+
+class KeyWrapper(Protocol):
+    """Wraps keys under a key that the keyring does not hold: a file here, a KMS elsewhere.
+
+    `context` binds a wrapped key to its place, so that it cannot be moved to another tenant or use.
+    """
+
+    def wrap(self, plaintext: bytes, context: bytes) -> bytes:
+        """Encrypt a key."""
+        ...
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+        """Decrypt a key; UserError when it was wrapped by another root key or altered."""
+        ...
+
+
+class RootKey:
+    """A `KeyWrapper` over 32 bytes in memory."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != KEY_BYTES:
+            raise UserError("the root key must be 32 bytes", "rmm-scrub keys init makes one")
+        self._key = key
+
+    @classmethod
+    def from_file(cls, path: Path) -> "RootKey":
+        """The root key in a file that only its owner can read (mode 0600).
+
+        Raises:
+            UserError: it is missing, is not a regular file, may be read by others, or has another size.
+        """
+        try:
+            with path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode) or stat.S_IMODE(status.st_mode) & 0o077:
+                    raise UserError(f"root key {path}: others may read it", f"chmod 600 {path}")
+                return cls(file.read(KEY_BYTES + 1))
+        except OSError as problem:
+            raise UserError(f"root key {path}: {problem.strerror}", f"or set {ROOT_VARIABLE}") from None
+
+    @classmethod
+    def create_file(cls, path: Path) -> "RootKey":
+        """A new random root key in a new file of mode 0600."""
+        key = secrets.token_bytes(KEY_BYTES)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        return cls(key)
+
+    def wrap(self, plaintext: bytes, context: bytes) -> bytes:
+        """AES-256-GCM under the root key."""
+        return seal(self._key, plaintext, context)
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+        """The key again; UserError when it was wrapped by another root key or altered."""
+        try:
+            return unseal(self._key, wrapped, context)
+        except InvalidTag:
+            raise UserError("the keyring was wrapped by another root key, or was altered") from None
+
+
+def root_path(keyring: Path) -> Path:
+    """Where a keyring's root key is kept unless told otherwise."""
+    return keyring.with_name(keyring.name + ".root")
+
+
+def wrapper_for(keyring: Path, environ: Mapping[str, str]) -> KeyWrapper:
+    """The root key from `RMM_SCRUB_ROOT_KEY` (base64), else from the file beside the keyring.
+
+    Raises:
+        UserError: neither gives a usable key.
+    """
+    encoded = environ.get(ROOT_VARIABLE)
+    if encoded is None:
+        return RootKey.from_file(root_path(keyring))
+    try:
+        return RootKey(base64.b64decode(encoded, validate=True))
+    except ValueError:
+        raise UserError(f"{ROOT_VARIABLE} is not base64") from None
+
+
+class TenantKeys:
+    """The keys of one tenant; `epoch` is the current one."""
+
+    def __init__(self, tenant: str, epochs: Mapping[str, bytes], index_key: bytes) -> None:
+        self.tenant = tenant
+        self._epochs = dict(epochs)
+        self._index_key = index_key
+        self.epoch = list(self._epochs)[-1]
+
+    def __repr__(self) -> str:
+        """The domain, and no key."""
+        return f"TenantKeys({self.domain})"
+
+    @property
+    def domain(self) -> str:
+        """The pseudonymisation domain, `tenant/epoch`."""
+        return f"{self.tenant}/{self.epoch}"
+
+    @property
+    def epochs(self) -> list[str]:
+        """Names of all epochs, oldest first."""
+        return list(self._epochs)
+
+    def key(self, use: str, length: int = KEY_BYTES, epoch: str | None = None) -> bytes:
+        """The key for one use in an epoch (the current one by default), by HKDF-SHA-256."""
+        return derive(self._epochs[epoch or self.epoch], use, length)
+
+    def entity_digest(self, kind: EntityType, normalised: str) -> str:
+        """A keyed digest that names a known entity in topics; the same in all epochs."""
+        message = f"{kind}\0{normalised}".encode()
+        return hmac.digest(self._index_key, message, "sha256").hex()
+
+
+class SigningKey(msgspec.Struct, frozen=True):
+    """An RSA key (PKCS #8, PEM) that signs Security Event Tokens, and its `kid`."""
+
+    kid: str
+    private_pem: bytes
+    created: str = ""
+
+    def __repr__(self) -> str:
+        """Which key, and not the key."""
+        return f"SigningKey({self.kid})"
+
+
+class _Epoch(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    created: str
+    master: str
+
+
+class _Tenant(msgspec.Struct, forbid_unknown_fields=True):
+    index: str
+    epochs: list[_Epoch]
+
+
+class _Signing(msgspec.Struct, forbid_unknown_fields=True):
+    kid: str
+    created: str
+    private: str
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    version: int
+    quarantine: str
+    signing: list[_Signing]
+    tenants: dict[str, _Tenant] = {}
+
+
+class Keyring:
+    """The keyring file, opened. Changes are written atomically, under a lock, from the file's latest state."""
+
+    def __init__(self, path: Path | None, wrapper: KeyWrapper, file: _File) -> None:
+        self._path = path
+        self._wrapper = wrapper
+        self._file = file
+        self._stamp = _stamp(path)
+        self._tenants: dict[str, TenantKeys] = {}
+
+    def __repr__(self) -> str:
+        """Where it is, and no key."""
+        return f"Keyring({self._path or 'in memory'})"
+
+    @classmethod
+    def create(cls, path: Path, wrapper: KeyWrapper) -> "Keyring":
+        """A new keyring file with a quarantine key and a signing key, and no tenant.
+
+        Raises:
+            UserError: the file exists.
+        """
+        with _locked(path):
+            if path.exists():
+                raise UserError(f"keyring {path} exists already")
+            _write(path, _new_file(wrapper))
+        return cls.open(path, wrapper)
+
+    @classmethod
+    def open(cls, path: Path, wrapper: KeyWrapper) -> "Keyring":
+        """The keyring at `path`.
+
+        Raises:
+            UserError: it cannot be read, is of another format, or was wrapped by another root key.
+        """
+        keyring = cls(path, wrapper, _read(path))
+        keyring.quarantine_key()
+        return keyring
+
+    @classmethod
+    def throwaway(cls) -> "Keyring":
+        """A keyring in memory, under a root key that nobody keeps."""
+        wrapper = RootKey(secrets.token_bytes(KEY_BYTES))
+        return cls(None, wrapper, _new_file(wrapper))
+
+    def tenants(self) -> list[str]:
+        """Tenants that have keys."""
+        return sorted(self._file.tenants)
+
+    def tenant(self, tenant: str) -> TenantKeys:
+        """The tenant's keys.
+
+        Raises:
+            KeyUnavailable: it has none.
+        """
+        if tenant not in self._tenants:
+            entry = self._file.tenants.get(tenant)
+            if entry is None:
+                raise KeyUnavailable
+            epochs = {each.name: self._unwrapped(each.master, "master", tenant, each.name) for each in entry.epochs}
+            self._tenants[tenant] = TenantKeys(tenant, epochs, self._unwrapped(entry.index, "index", tenant))
+        return self._tenants[tenant]
+
+    def quarantine_key(self) -> bytes:
+        """The key that seals quarantined records of all tenants."""
+        return self._unwrapped(self._file.quarantine, "quarantine")
+
+    def signing_key(self) -> SigningKey:
+        """The newest signing key."""
+        return self.signing_keys()[-1]
+
+    def signing_keys(self) -> list[SigningKey]:
+        """All signing keys, oldest first: tokens of older ones are still about."""
+        return [
+            SigningKey(each.kid, self._unwrapped(each.private, "signing", each.kid), each.created)
+            for each in self._file.signing
+        ]
+
+    def add_tenant(self, tenant: str) -> None:
+        """Give a tenant its first epoch; one that has keys keeps them."""
+
+        def add(file: _File) -> None:
+            if tenant not in file.tenants:
+                index = self._wrapped(secrets.token_bytes(KEY_BYTES), "index", tenant)
+                file.tenants[tenant] = _Tenant(index, [self._new_epoch(tenant, 1)])
+
+        self._change(add)
+
+    def rotate(self, tenant: str) -> str:
+        """Open a new epoch for a tenant; its name.
+
+        Raises:
+            UserError: the tenant has no keys.
+        """
+
+        def extend(file: _File) -> None:
+            epochs = _entry(file, tenant).epochs
+            epochs.append(self._new_epoch(tenant, len(epochs) + 1))
+
+        self._change(extend)
+        return self.tenant(tenant).epoch
+
+    def shred(self, tenant: str) -> None:
+        """Destroy a tenant's keys: its pseudonyms can no longer be turned back, by anyone.
+
+        Raises:
+            UserError: the tenant has no keys.
+        """
+
+        def remove(file: _File) -> None:
+            _entry(file, tenant)
+            del file.tenants[tenant]
+
+        self._change(remove, overwrite=True)
+
+    def reload_if_changed(self) -> bool:
+        """Take over what another process wrote; True if there was something. Costs one stat."""
+        if self._path is None or _stamp(self._path) == self._stamp:
+            return False
+        self._stamp = _stamp(self._path)
+        self._file = _read(self._path)
+        self._tenants = {}
+        return True
+
+    def epochs(self, tenant: str) -> list[tuple[str, str]]:
+        """(name, time of creation) of a tenant's epochs, oldest first."""
+        return [(each.name, each.created) for each in _entry(self._file, tenant).epochs]
+
+    def _change(self, change: Callable[[_File], None], *, overwrite: bool = False) -> None:
+        if self._path is None:
+            change(self._file)
+        else:
+            with _locked(self._path):
+                file = _read(self._path)
+                change(file)
+                _write(self._path, file, overwrite=overwrite)
+            self._file = file
+            self._stamp = _stamp(self._path)
+        self._tenants = {}
+
+    def _new_epoch(self, tenant: str, number: int) -> _Epoch:
+        name = f"k{number:02d}"
+        return _Epoch(name, _now(), self._wrapped(secrets.token_bytes(KEY_BYTES), "master", tenant, name))
+
+    def _wrapped(self, key: bytes, *context: str) -> str:
+        return base64.b64encode(self._wrapper.wrap(key, _context(*context))).decode()
+
+    def _unwrapped(self, wrapped: str, *context: str) -> bytes:
+        return self._wrapper.unwrap(base64.b64decode(wrapped), _context(*context))
+
+
+def _context(*parts: str) -> bytes:
+    """Where a key belongs; the parts are JSON, so that no two places give the same bytes."""
+    return orjson.dumps(["rmm-scrub keyring", FORMAT, *parts])
+
+
+def _new_file(wrapper: KeyWrapper) -> _File:
+    def wrapped(key: bytes, *context: str) -> str:
+        return base64.b64encode(wrapper.wrap(key, _context(*context))).decode()
+
+    kid = secrets.token_hex(8)
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    signing = [_Signing(kid, _now(), wrapped(pem, "signing", kid))]
+    return _File(FORMAT, wrapped(secrets.token_bytes(KEY_BYTES), "quarantine"), signing)
+
+
+def _entry(file: _File, tenant: str) -> _Tenant:
+    if tenant not in file.tenants:
+        raise UserError("this tenant has no keys", "rmm-scrub keys list shows those that have")
+    return file.tenants[tenant]
+
+
+def _read(path: Path) -> _File:
+    try:
+        file = msgspec.json.decode(path.read_bytes(), type=_File)
+    except OSError as problem:
+        raise UserError(f"keyring {path}: {problem.strerror}", f"rmm-scrub keys init --keyring {path}") from None
+    except msgspec.DecodeError:
+        raise UserError(f"keyring {path}: not a keyring of format {FORMAT}") from None
+    if file.version != FORMAT:
+        raise UserError(f"keyring {path}: format {file.version}, this version reads {FORMAT}")
+    return file
+
+
+def _write(path: Path, file: _File, *, overwrite: bool = False) -> None:
+    """All or nothing: a crash leaves the old file or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as new:
+            new.write(orjson.dumps(msgspec.to_builtins(file), option=orjson.OPT_INDENT_2))
+            new.flush()
+            os.fsync(new.fileno())
+        old = path.open("r+b") if overwrite and path.exists() else None
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+    if old is not None:
+        _overwrite(old)
+
+
+def _overwrite(old: IO[bytes]) -> None:
+    """Overwrite the blocks of a file that the folder no longer names; what a disk keeps beyond is wrapped."""
+    with old:
+        size = os.fstat(old.fileno()).st_size
+        old.write(b"\0" * size)
+        old.flush()
+        os.fsync(old.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One writer at a time; the lock is a file of its own, since the keyring's is replaced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(path.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _stamp(path: Path | None) -> tuple[int, int, int] | None:
+    if path is None:
+        return None
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

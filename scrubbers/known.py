@@ -1,0 +1,198 @@
+"""Known entities: names that a tenant is known to use, found anywhere as whole tokens, in any case.
+
+Finding tokenises a text once and looks each token up, so it costs the same for ten names and a million.
+What is worth remembering is decided by `worth_knowing`: a wrong entry would shred ordinary text.
+"""
+
+import re
+from collections.abc import Iterator
+
+import tldextract
+
+from scrubbers.addresses import parse_ip
+from scrubbers.entities import EntityType, Finding, Known
+from scrubbers.hostnames import is_fqdn, is_name, is_named, normalise, split
+
+RULE = "known-entity"
+SHORTEST = 3  # shorter names are everywhere in ordinary text: `pc`, `a1`
+LONGEST_WORDS = 4  # of a person's name
+
+# Words that are names of machines somewhere and ordinary words everywhere else, in the languages of the
+# default rules. A field that carries one is still scrubbed; it is not hunted in other text.
+_ORDINARY = frozenset(
+    """
+    access account action active admin administrator agent alert android api app apple application archive audit
+    auth backup beheer beheerder bridge browser build bureau cache camera center central centos client cloud
+    cluster code collector computer config connection console container control controller core corp cpu daemon
+    dashboard data database date debian debug default demo desktop device dev disk display dns docker docs domain
+    down download edge email error event events example exchange external failed failure file files firewall
+    firmware fout gast gateway gebruiker general global group guest handle health helpdesk home host hostname
+    hosts http https image inbound info information input inside install instance interface internal internet
+    intern jenkins job kafka kantoor kernel key keyboard lab laptop lan linux live log logger login logon logs mac
+    machine mail main manager master memory message mobile module monitor monitoring mouse name nas network netwerk
+    new node notebook null object office online open operator oracle outbound output outside owner page partner
+    password phone ping platform policy pool port portal power primary print printer private process prod
+    production profile program project proxy public query queue raspberrypi reader receiver registry relay remote
+    replica report request reserve response restore result root router rule sample sandbox scan scanner schedule
+    script search secondary security sender sensor server service session shared site slave sql staging standby
+    start state status stop storage store stream support switch sync syslog system tablet target task team temp
+    template terminal test testing thread time token tool traffic transfer ubuntu unit update upload user value
+    vault version video virtual vpn warning web website werkplek werkstation wifi windows wireless worker
+    workstation zabbix
+    """.split()
+)
+_DOTTED = re.compile(r"\w(?:[\w-]*\w)?(?:\.\w(?:[\w-]*\w)?)*")
+_TOKEN = re.compile(r"\w(?:[\w-]*\w)?")
+_LABEL = re.compile(r"[^.]+")
+_PIECE = re.compile(r"[^_]+")
+_WORD = re.compile(r"[^\W_]+")  # what a quick look compares: the letters and digits that a name begins with
+_SUFFIXES = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)
+_HUNTED = frozenset(
+    {EntityType.COMPUTER_NAME, EntityType.DOMAIN_NAME, EntityType.USER_NAME, EntityType.PERSON, EntityType.PHONE_NUMBER}
+)
+
+
+def worth_knowing(known: Known) -> bool:
+    """Whether a value may be hunted in text it does not stand in a known field of.
+
+    Not: values that name nobody, ordinary words, numbers, fewer than three characters, names without a
+    letter, service labels (`_ldap`), IP addresses (they have recognisers), and types that are found by their
+    form.
+    """
+    value = known.value
+    if known.type not in _HUNTED or len(value) < SHORTEST or not is_named(value) or value in _ORDINARY:
+        return False
+    if known.type is EntityType.PERSON:
+        return 2 <= len(value.split()) <= LONGEST_WORDS
+    if known.type is EntityType.PHONE_NUMBER:
+        return sum(letter.isdigit() for letter in value) >= 8
+    return value[0] != "_" and is_name(value) and parse_ip(value) is None
+
+
+def related(known: Known) -> tuple[Known, ...]:
+    """What a known name teaches: itself, and for `utica.example.local` also `utica` and `example.local`."""
+    if known.type is not EntityType.COMPUTER_NAME or not is_fqdn(known.value):
+        return (known,)
+    label, domain = split(known.value)
+    found = [known, Known(EntityType.COMPUTER_NAME, label)]
+    if domain is not None and is_own_domain(domain):
+        found.append(Known(EntityType.DOMAIN_NAME, domain))
+    return tuple(found)
+
+
+def is_own_domain(domain: str) -> bool:
+    """Whether a domain can be a tenant's own: two labels or more, and not a public suffix."""
+    return "." in domain and (not _SUFFIXES(domain).suffix or bool(_SUFFIXES(domain).domain))
+
+
+class KnownEntities:
+    """Names by tenant. One writer; readers in other threads see each change whole."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, dict[str, EntityType]] = {}
+        self._versions: dict[str, int] = {}
+        self._beginnings: dict[str, set[str]] = {}  # first words of all values
+        self._several: dict[str, set[str]] = {}  # first words of values that have several
+
+    def add(self, tenant: str, known: Known) -> bool:
+        """Remember a name; True if it is new and worth knowing."""
+        if not worth_knowing(known):
+            return False
+        values = self._values.setdefault(tenant, {})
+        if known.value in values:
+            return False
+        values[known.value] = known.type
+        self._beginnings.setdefault(tenant, set()).add(_WORD.findall(known.value)[0])
+        if " " in known.value:
+            self._several.setdefault(tenant, set()).add(known.value.split()[0])
+        self._versions[tenant] = self.version(tenant) + 1
+        return True
+
+    def discard(self, tenant: str, known: Known) -> None:
+        """Forget a name."""
+        if self._values.get(tenant, {}).pop(known.value, None) is not None:
+            self._versions[tenant] = self.version(tenant) + 1
+
+    def contains(self, tenant: str, known: Known) -> bool:
+        """Whether the name is remembered, as this type."""
+        return self._values.get(tenant, {}).get(known.value) is known.type
+
+    def values(self, tenant: str) -> Iterator[Known]:
+        """All names of a tenant."""
+        for value, kind in list(self._values.get(tenant, {}).items()):
+            yield Known(kind, value)
+
+    def version(self, tenant: str) -> int:
+        """Changes with every change: what a cache of `find` may rest on."""
+        return self._versions.get(tenant, 0)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._values.values()))
+
+    def find(self, tenant: str, text: str) -> list[Finding]:
+        """Every known name in the text, as whole tokens; of overlapping ones the longest."""
+        values = self._values.get(tenant)
+        if not values:
+            return []
+        lowered = text.lower()
+        if lowered.isascii() and self._beginnings[tenant].isdisjoint(_WORD.findall(lowered)):
+            return []
+        found: list[Finding] = []
+        exact = lowered if len(lowered) == len(text) else None  # `İ` grows: then lower each token alone
+        for match in _DOTTED.finditer(text):
+            start, end = match.span()
+            token = exact[start:end] if exact is not None else match.group().lower()
+            if not token.isascii():
+                token = normalise(token)
+            kind = values.get(token)
+            if kind is not None:
+                found.append(_finding(start, end, kind))
+            elif "." in token or "_" in token:
+                found += _inside(values, text, start, end)
+        if words := self._several.get(tenant):
+            found += _several_words(values, words, text)
+        return found
+
+
+def _finding(start: int, end: int, kind: EntityType) -> Finding:
+    return Finding(start, end, kind, 1.0, RULE)
+
+
+def _inside(values: dict[str, EntityType], text: str, start: int, end: int) -> Iterator[Finding]:
+    """Known names inside a dotted or underscored token: the longest run of labels, from the left."""
+    labels = [match.span() for match in _LABEL.finditer(text, start, end)]
+    index = 0
+    while index < len(labels):
+        for last in range(len(labels), index, -1):
+            begin, behind = labels[index][0], labels[last - 1][1]
+            kind = values.get(normalise(text[begin:behind]))
+            if kind is not None:
+                yield _finding(begin, behind, kind)
+                index = last
+                break
+        else:
+            yield from _pieces(values, text, *labels[index])
+            index += 1
+
+
+def _pieces(values: dict[str, EntityType], text: str, start: int, end: int) -> Iterator[Finding]:
+    """`fs01` in `fs01_data`: an underscore joins a name to what it is about."""
+    if "_" not in text[start:end]:
+        return
+    for match in _PIECE.finditer(text, start, end):
+        kind = values.get(normalise(match.group()))
+        if kind is not None:
+            yield _finding(*match.span(), kind)
+
+
+def _several_words(values: dict[str, EntityType], first: set[str], text: str) -> Iterator[Finding]:
+    tokens = [(match.group().lower(), *match.span()) for match in _TOKEN.finditer(text)]
+    for index, (token, start, _) in enumerate(tokens):
+        if token not in first:
+            continue
+        for count in range(LONGEST_WORDS, 1, -1):
+            run = tokens[index : index + count]
+            kind = values.get(" ".join(each[0] for each in run)) if len(run) == count else None
+            if kind is not None:
+                yield _finding(start, run[-1][2], kind)
+                break

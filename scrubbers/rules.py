@@ -1,0 +1,213 @@
+"""Rule sets as a security team writes them: YAML in, validated structs out.
+
+Recognisers are in the format of Presidio's recogniser registry; `fields`, `allow` and `operators` are
+ours (docs/rules.md). A rule set is one file, or a folder of files that are read in order of their names.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+import regex
+import yaml
+
+import schemas
+from schemas.errors import UserError
+from scrubbers.entities import EntityType
+
+SHIPPED = Path(__file__).parent / "rules"
+OPEN_MARK, CLOSE_MARK = "«", "»"  # around what an example's rule must find
+REGEX_FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE  # Presidio's own
+
+
+class Pattern(msgspec.Struct, frozen=True):
+    """A regular expression (of the `regex` module) and the score of its matches."""
+
+    name: str
+    regex: str
+    score: float
+
+
+class Recogniser(msgspec.Struct, frozen=True):
+    """What finds one entity type in text; `keys` also searches JSON keys, `learn` remembers what it found."""
+
+    name: str
+    supported_entity: EntityType
+    patterns: tuple[Pattern, ...] = ()
+    deny_list: tuple[str, ...] = ()
+    deny_list_score: float = 1.0
+    validator: str | None = None
+    keys: bool = False
+    learn: bool = False
+    supported_language: str = "en"
+    examples: tuple[str, ...] = ()
+
+    def all_patterns(self) -> tuple[Pattern, ...]:
+        """The patterns, and the deny list as Presidio makes one of it."""
+        if not self.deny_list:
+            return self.patterns
+        words = "|".join(regex.escape(word) for word in self.deny_list)
+        return (*self.patterns, Pattern("deny_list", rf"(?:^|(?<=\W))({words})(?:(?=\W)|$)", self.deny_list_score))
+
+
+class FieldRule(msgspec.Struct, frozen=True):
+    """Fields that are known to carry an entity type: dotted paths, `*` for one name, `**` for any number."""
+
+    name: str
+    type: EntityType
+    paths: tuple[str, ...]
+    learn: bool = False
+
+
+class Allow(msgspec.Struct, frozen=True):
+    """What passes though it was found: whole values, or patterns over the whole value."""
+
+    name: str
+    types: tuple[EntityType, ...]
+    values: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+
+
+class RuleSet(msgspec.Struct, frozen=True):
+    """Everything that decides what is found and what it becomes."""
+
+    name: str
+    version: str
+    recognizers: tuple[Recogniser, ...] = ()
+    fields: tuple[FieldRule, ...] = ()
+    allow: tuple[Allow, ...] = ()
+    operators: dict[EntityType, str] = {}
+    thresholds: dict[EntityType, float] = {}
+
+    @property
+    def identity(self) -> str:
+        """`name@version`, as outputs carry it."""
+        return f"{self.name}@{self.version}"
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical form: two rule sets with the same digest find the same."""
+        tree = msgspec.to_builtins(self, str_keys=True)
+        return hashlib.sha256(orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+class RuleProblem(UserError):
+    """A rule set that cannot be used: each problem names file and line."""
+
+
+def load(path: Path | None = None) -> RuleSet:
+    """The rule set in a file or folder; the shipped one by default.
+
+    Raises:
+        RuleProblem: it cannot be read, or breaks the schema, with the place of every problem.
+    """
+    return _shipped() if path is None else _load(path)
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> RuleSet:
+    return _load(SHIPPED)
+
+
+def _load(path: Path) -> RuleSet:
+    merged: dict[str, Any] = {}
+    problems: list[str] = []
+    for file in _files(path):
+        tree, node = _parsed(file)
+        problems += _violations(file, tree, node)
+        if not problems:
+            _merge(merged, tree)
+    if problems:
+        raise RuleProblem(problems[0], *problems[1:], "docs/rules.md describes the format")
+    for required in ("name", "version"):
+        if required not in merged:
+            raise RuleProblem(f"{path}: the rule set has no {required}")
+    return msgspec.convert(merged, RuleSet)
+
+
+def _files(path: Path) -> Sequence[Path]:
+    if path.is_dir():
+        return sorted(path.glob("*.yaml"))
+    if not path.is_file():
+        raise RuleProblem(f"{path}: no such rule set")
+    return [path]
+
+
+def _parsed(file: Path) -> tuple[Any, yaml.Node]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        return yaml.safe_load(text), node
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        raise RuleProblem(f"{file}:{mark.line + 1 if mark else 1}: not valid YAML") from None
+    except (OSError, UnicodeDecodeError):
+        raise RuleProblem(f"{file}: cannot be read") from None
+
+
+def _violations(file: Path, tree: Any, node: yaml.Node) -> list[str]:
+    found = [(_steps(each.pointer), each.message) for each in schemas.check("rule-set", tree)]
+    if not found:
+        found = list(_bad_expressions(tree))
+    return [f"{file}:{_line(node, place)}: {_pointer(place)}: {message}" for place, message in found]
+
+
+def _bad_expressions(tree: dict[str, Any]) -> Iterator[tuple[list[str | int], str]]:
+    for index, rule in enumerate(tree.get("recognizers", ())):
+        for number, pattern in enumerate(rule.get("patterns", ())):
+            if (problem := _regex_problem(pattern["regex"])) is not None:
+                yield ["recognizers", index, "patterns", number, "regex"], problem
+        for number, example in enumerate(rule.get("examples", ())):
+            if example.count(OPEN_MARK) != example.count(CLOSE_MARK):
+                yield ["recognizers", index, "examples", number], "every « needs its »"
+    for index, rule in enumerate(tree.get("allow", ())):
+        for number, expression in enumerate(rule.get("patterns", ())):
+            if (problem := _regex_problem(expression)) is not None:
+                yield ["allow", index, "patterns", number], problem
+
+
+def _regex_problem(expression: str) -> str | None:
+    try:
+        regex.compile(expression, REGEX_FLAGS)
+    except regex.error as problem:
+        return f"not a regular expression: {problem.msg} at position {problem.pos}"
+    return None
+
+
+def _steps(pointer: str) -> list[str | int]:
+    return [int(step) if step.isdigit() else step for step in pointer.split("/")[1:]]
+
+
+def _line(node: yaml.Node, place: Sequence[str | int]) -> int:
+    """The line on which the value at a path stands, or the nearest value around it."""
+    for step in place:
+        inner = _inner(node, step)
+        if inner is None:
+            break
+        node = inner
+    return int(node.start_mark.line) + 1
+
+
+def _inner(node: yaml.Node, step: str | int) -> yaml.Node | None:
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+        return node.value[step] if step < len(node.value) else None
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == str(step)), None)
+    return None
+
+
+def _pointer(place: Sequence[str | int]) -> str:
+    return ".".join(str(step) for step in place) or "top"
+
+
+def _merge(merged: dict[str, Any], tree: dict[str, Any]) -> None:
+    for key, value in tree.items():
+        if isinstance(value, list):
+            merged.setdefault(key, []).extend(value)
+        elif isinstance(value, dict):
+            merged.setdefault(key, {}).update(value)
+        else:
+            merged[key] = value

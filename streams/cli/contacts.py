@@ -1,0 +1,180 @@
+"""`contacts explain`: what a contact change would do. `contacts verify-set`: is this token right?"""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import orjson
+import typer
+
+from schemas.errors import UserError
+from streams import policy as policies
+from streams.changes import Change, parse_change
+from streams.cli import console
+from streams.contacts import ContactState, Outcome, Status, decide
+from streams.policy import Policy
+from streams.revocations import Revocation, is_opaque
+from streams.verification import Claims, WholeTenant, verify
+
+app = typer.Typer(
+    name="contacts", help="Contact changes and the revocations they cause.", no_args_is_help=True
+)
+
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+
+@app.command(epilog="Example: rmm-scrub contacts explain left.json --state contacts.json")
+def explain(
+    change: Annotated[
+        Path, typer.Argument(metavar="CHANGE.json", help="A contact change, a CloudEvent in JSON.")
+    ],
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            help="What is held of the contact, or a list with all of its tenant. None: nothing is known."
+        ),
+    ] = None,
+    policy: Annotated[Path | None, typer.Option(help="A contact policy; the shipped one by default.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Show what a contact change would emit and why. Nothing is emitted."""
+    document = parse_change(_read(change))
+    explained = _explained(document, _states(state, document), policies.load(policy), datetime.now(UTC))
+    if as_json:
+        console.print_json(explained)
+        return
+    _show(explained)
+
+
+@app.command(
+    "verify-set",
+    epilog="Example: rmm-scrub contacts verify-set token.jws --jwks jwks.json -a AUDIENCE -i ISSUER",
+)
+def verify_set(
+    token: Annotated[
+        str, typer.Argument(metavar="TOKEN|FILE", help="A compact JWS, or a file that holds one.")
+    ],
+    jwks: Annotated[Path, typer.Option(help="The issuer's JWK Set, a file.")],
+    audience: Annotated[str, typer.Option("--audience", "-a", help="The expected `aud`.")],
+    issuer: Annotated[str, typer.Option("--issuer", "-i", help="The expected `iss`.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Check a Security Event Token: signature, claims, subject, event. Exit 1 if it is refused."""
+    text = token if _COMPACT.fullmatch(token) else _read(Path(token)).strip()
+    claims = verify(text, _key_set(jwks), audience, issuer)
+    if as_json:
+        console.print_json({"valid": True, "claims": msgspec.to_builtins(claims)})
+        return
+    issued = datetime.fromtimestamp(claims.iat, UTC)
+    console.out.print(f"valid: {_short(claims.event)} for {_whom(claims)}", markup=False)
+    for line in (f"jti {claims.jti}", f"txn {claims.txn}", f"iat {issued:%Y-%m-%dT%H:%M:%SZ}"):
+        console.out.print(f"  {line}", markup=False)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise UserError(f"{path}: {problem.strerror}") from None
+
+
+def _states(path: Path | None, change: Change) -> list[ContactState]:
+    """What is held of the change's tenant, from a file with one state or a list of them."""
+    if path is None:
+        return []
+    try:
+        found = msgspec.json.decode(_read(path), type=ContactState | list[ContactState])
+    except (msgspec.DecodeError, UnicodeDecodeError):  # whose text may quote the file
+        raise UserError(f"{path}: a contact state or a list of them is expected, as JSON") from None
+    states = found if isinstance(found, list) else [found]
+    if not all(
+        is_opaque(each.tenant) and (not each.contact_id or is_opaque(each.contact_id)) for each in states
+    ):
+        raise UserError(f"{path}: tenant and contact_id are expected to be opaque ids")
+    return [each for each in states if each.tenant == change.tenant]
+
+
+def _key_set(path: Path) -> dict[str, Any]:
+    try:
+        keys = orjson.loads(_read(path))
+    except orjson.JSONDecodeError:
+        raise UserError(f"{path}: not valid JSON") from None
+    if not isinstance(keys, dict) or not isinstance(keys.get("keys"), list):
+        raise UserError(f"{path}: a JWK Set is expected: an object with a list of keys")
+    return keys
+
+
+def _explained(change: Change, states: list[ContactState], policy: Policy, now: datetime) -> dict[str, Any]:
+    """The decision now; for a change that is held, what it does when its time comes as well."""
+    held = {each.key: each for each in states}.get(change.key)
+    # A contract's row says that it has ended once its end was applied.
+    ended = any(not each.contact_id and each.status is Status.SUSPENDED for each in states)
+    outcome = decide(change, held, states, ended, policy, now)
+    explained: dict[str, Any] = {"change": change.type, **_told(outcome)}
+    if outcome.held:
+        then = decide(change, held, states, ended, policy, change.effective)
+        explained["then"] = {"at": change.effective.isoformat().replace("+00:00", "Z"), **_told(then)}
+    return explained
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "verdict": outcome.verdict,
+        "why": outcome.note,
+        "revocations": [_revocation(each) for each in outcome.revocations],
+    }
+
+
+def _revocation(revocation: Revocation) -> dict[str, Any]:
+    subject = {"tenant": revocation.subject.tenant}
+    if revocation.contact_id:
+        subject["contact_id"] = revocation.contact_id
+    return {
+        "event": revocation.event,
+        "subject": subject,
+        "jti": revocation.jti,
+        "txn": revocation.txn,
+        "members": revocation.body,
+    }
+
+
+def _show(explained: dict[str, Any]) -> None:
+    console.out.print(f"{explained['change']}: {explained['verdict']}, {explained['why']}", markup=False)
+    told = explained
+    if (then := explained.get("then")) is not None:
+        console.out.print(f"at {then['at']}: {then['verdict']}, {then['why']}", markup=False)
+        told = then
+    for number, each in enumerate(told["revocations"], 1):
+        whom = each["subject"].get("contact_id", "everyone")
+        console.out.print(
+            f"  {number}. {_short(each['event'])} for {whom} of {each['subject']['tenant']}", markup=False
+        )
+        for line in _details(each["members"]):
+            console.out.print(f"     {line}", markup=False)
+    if not told["revocations"]:
+        console.out.print("  no revocation")
+
+
+def _details(members: dict[str, Any]) -> list[str]:
+    lines = []
+    if claims := members.get("claims"):
+        lines.append(f"rights from now on: {', '.join(claims['rights']) or 'none'}")
+    if reason := members.get("reason_admin"):
+        lines.append(f"reason: {reason['en']}")
+    if changed := members.get("changed"):
+        lines.append(f"changed: {', '.join(changed)}")
+    return lines
+
+
+def _short(uri: str) -> str:
+    """`CAEP session-revoked` for its URI."""
+    *_, family, _, name = uri.split("/")
+    return f"{family.upper()} {name}"
+
+
+def _whom(claims: Claims) -> str:
+    if isinstance(claims.subject, WholeTenant):
+        return f"everyone of {claims.subject.tenant}"
+    return f"{claims.subject.contact_id} of {claims.subject.tenant}"

@@ -1,0 +1,62 @@
+"""Read a whole topic once, as it is now: committed records from the beginning to the present end."""
+
+from collections.abc import Iterator
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+
+from schemas.errors import UserError
+from streams.config import Settings
+
+
+class Read(msgspec.Struct, frozen=True):
+    """A record as read back."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+def read_topic(settings: Settings, topic: str) -> Iterator[Read]:
+    """Every committed record of the topic, partition by partition order kept.
+
+    Raises:
+        UserError: there is no such topic.
+    """
+    consumer = KafkaConsumer(
+        bootstrap_servers=settings.bootstrap,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=10_485_760,
+        **_security(settings),
+    )
+    try:
+        partitions = consumer.partitions_for_topic(topic)
+        if not partitions:
+            raise UserError(f"there is no topic {topic}", "rmm-scrub topics apply creates the topics")
+        places = [TopicPartition(topic, partition) for partition in sorted(partitions)]
+        consumer.assign(places)
+        consumer.seek_to_beginning(*places)
+        ends = consumer.end_offsets(places)
+        while any(consumer.position(place) < end for place, end in ends.items()):
+            for records in consumer.poll(timeout_ms=500).values():
+                for each in records:
+                    if each.offset < ends[TopicPartition(each.topic, each.partition)]:
+                        yield Read(
+                            each.topic, each.partition, each.offset, each.timestamp, each.key, each.value, list(each.headers)
+                        )
+    finally:
+        consumer.close()
+
+
+def _security(settings: Settings) -> dict[str, str]:
+    """kafka-python's names of the librdkafka security properties that both clients share."""
+    names = {"sasl.mechanism": "sasl_mechanism", "sasl.username": "sasl_plain_username"}
+    names |= {"sasl.password": "sasl_plain_password", "security.protocol": "security_protocol"}
+    names |= {"ssl.ca.location": "ssl_cafile", "ssl.certificate.location": "ssl_certfile", "ssl.key.location": "ssl_keyfile"}
+    return {names[name]: value for name, value in settings.kafka.items() if name in names}

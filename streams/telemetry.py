@@ -1,0 +1,178 @@
+"""The scrub agent: a batch of raw records becomes scrubbed, quarantined and learned ones."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+import orjson
+
+from scrubbers.entities import EntityType, Known
+from scrubbers.keyring import Keyring, KeyUnavailable
+from scrubbers.known import KnownEntities
+from scrubbers.pseudonyms import Pseudonymiser
+from scrubbers.records import QuarantineReason, Record, Refused, Scrubbed
+from scrubbers.scrub import Bounds, Reading, Scrubber
+from streams.config import Settings
+from streams.lane import Answer, Output
+from streams.metrics import Metrics
+from streams.quarantine import entry, sealed
+from streams.tables import Rows
+
+log = logging.getLogger(__name__)
+STAGE = "scrub"
+
+
+class ContractStatus(StrEnum):
+    """Whether a tenant's data may be processed."""
+
+    ACTIVE = "active"
+    ENDED = "ended"
+
+
+class ContractRow(msgspec.Struct, frozen=True):
+    """What the contracts topic says of a tenant (`schemas/contract.schema.json`)."""
+
+    tenant: str
+    status: ContractStatus
+
+
+class RuleRow(msgspec.Struct, frozen=True):
+    """A published rule set's identity; workers hold the set they were started with."""
+
+    name: str = ""
+    version: str = ""
+
+
+class Telemetry:
+    """Answers batches of the raw topic. Used from one thread at a time."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        keyring: Keyring,
+        scrubber: Scrubber,
+        contracts: Rows[ContractRow],
+        metrics: Metrics,
+        operators: Any = None,
+    ) -> None:
+        self.settings = settings
+        self.keyring = keyring
+        self.scrubber = scrubber
+        self.contracts = contracts
+        self.metrics = metrics
+        self.operators = operators
+        self._pseudonymisers: dict[str, Pseudonymiser] = {}
+        # Learned, but not yet committed to the topic: a transaction that aborts loses no name.
+        self._unpublished: dict[tuple[str, Known], None] = {}
+
+    def keys_changed(self) -> None:
+        """Forget derived keys, so that a rotation or shredding counts from the next batch on."""
+        self._pseudonymisers = {}
+
+    def answer(self, records: Sequence[Record]) -> Answer:
+        """Scrub a batch: read all, learn, then write all, so that a name counts wherever it stands."""
+        tally = _Tally()
+        read = [self._read(record) for record in records]
+        for reading in read:
+            if isinstance(reading, Reading):
+                self._learn(reading, tally)
+        outputs = [self._write(record, reading, tally) for record, reading in zip(records, read, strict=True)]
+        published = list(self._unpublished)
+        outputs += [self._known_output(tenant, known) for tenant, known in published]
+
+        def committed() -> None:
+            for each in published:
+                self._unpublished.pop(each, None)
+            tally.count(self.metrics)
+
+        return Answer(outputs, committed)
+
+    def refuse(self, record: Record, reason: QuarantineReason, stage: str, attempts: int) -> Output:
+        """The quarantine record for one that no agent could answer."""
+        return self._sealed(record, Refused(reason, stage), attempts)
+
+    def _read(self, record: Record) -> Reading | Refused:
+        try:
+            return self.scrubber.read(record, self._admit)
+        except Refused as refused:
+            return refused
+
+    def _admit(self, tenant: str) -> None:
+        contract = self.contracts.get(tenant)
+        if contract is None:
+            raise Refused(QuarantineReason.UNKNOWN_TENANT, "contract")
+        if contract.status is ContractStatus.ENDED:
+            raise Refused(QuarantineReason.CONTRACT_ENDED, "contract", tenant)
+        self._pseudonymiser(tenant)
+
+    def _pseudonymiser(self, tenant: str) -> Pseudonymiser:
+        found = self._pseudonymisers.get(tenant)
+        if found is None:
+            try:
+                found = Pseudonymiser(self.keyring.tenant(tenant), self.operators)
+            except KeyUnavailable:
+                raise Refused(QuarantineReason.KEY_UNAVAILABLE, "keyring", tenant) from None
+            self._pseudonymisers[tenant] = found
+        return found
+
+    def _learn(self, reading: Reading, tally: "_Tally") -> None:
+        for known in reading.learned:
+            if self.scrubber.known.add(reading.tenant, known):
+                self._unpublished[reading.tenant, known] = None
+                tally.learned[known.type] += 1
+
+    def _write(self, record: Record, reading: Reading | Refused, tally: "_Tally") -> Output:
+        try:
+            if isinstance(reading, Refused):
+                raise reading
+            scrubbed = self.scrubber.write(reading, self._pseudonymiser(reading.tenant))
+        except Refused as refused:
+            tally.reasons[refused.reason] += 1
+            return self._sealed(record, refused)
+        tally.scrubbed += 1
+        tally.findings.update(scrubbed.findings)
+        return self._scrubbed_output(record, scrubbed)
+
+    def _scrubbed_output(self, record: Record, scrubbed: Scrubbed) -> Output:
+        # Without a key there is nothing to choose a partition by; its own one keeps the order it came in.
+        partition = record.partition % self.settings.partitions if scrubbed.key is None else -1
+        topic = self.settings.named.scrubbed
+        return Output(topic, scrubbed.key, scrubbed.value, scrubbed.headers, partition, record.timestamp)
+
+    def _sealed(self, record: Record, refused: Refused, attempts: int = 1) -> Output:
+        tenant = refused.tenant if refused.tenant and self.contracts.get(refused.tenant) else None
+        why = entry(record, refused.reason, refused.stage, attempts, tenant)
+        return sealed(record, why, self.settings.named.quarantine, self.keyring.quarantine_key())
+
+    def _known_output(self, tenant: str, known: Known) -> Output:
+        digest = self.keyring.tenant(tenant).entity_digest(known.type, known.value)
+        value = orjson.dumps({"tenant": tenant, "type": known.type, "value": known.value})
+        return Output(self.settings.named.known_entities, digest.encode(), value)
+
+
+class _Tally:
+    """What a batch will have counted once it is committed."""
+
+    def __init__(self) -> None:
+        self.scrubbed = 0
+        self.reasons: Counter[QuarantineReason] = Counter()
+        self.findings: Counter[EntityType] = Counter()
+        self.learned: Counter[EntityType] = Counter()
+
+    def count(self, metrics: Metrics) -> None:
+        metrics.outcomes.labels(STAGE, "scrubbed").inc(self.scrubbed)
+        metrics.outcomes.labels(STAGE, "quarantined").inc(self.reasons.total())
+        for reason, number in self.reasons.items():
+            metrics.quarantined.labels(STAGE, reason).inc(number)
+        for kind, number in self.findings.items():
+            metrics.findings.labels(kind).inc(number)
+        for kind, number in self.learned.items():
+            metrics.learned.labels(kind).inc(number)
+
+
+def bounds(settings: Settings) -> Bounds:
+    """What a record may be, by the settings."""
+    return Bounds(settings.limits.record_bytes, settings.limits.depth, settings.tenant_path)
