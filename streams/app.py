@@ -1,71 +1,93 @@
 """The worker's app: wiring only."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
-from scrubbers.known import KnownEntities
+from scrubbers import rules
+from scrubbers.compiled import CompiledRules
 from scrubbers.keyring import Keyring
+from scrubbers.known import KnownEntities
+from scrubbers.recognise import Recogniser
+from scrubbers.scrub import Bounds, Scrubber
 from streams.config import Settings
 from streams.contact_lane import ContactLane
 from streams.host import ScrubApp, add_lane, new_app
 from streams.metrics import Metrics
+from streams.rows import ContractRow, RuleRow
 from streams.tables import KnownTable, Rows, Tables
-from streams.telemetry import ContractRow, Telemetry
+from streams.telemetry import Telemetry
 from streams.web import add_endpoints
 
 log = logging.getLogger(__name__)
 
 KEYRING_SECONDS = 1.0  # a rotation or a shredding reaches every worker within five seconds; look more often
-LAG_SECONDS = 5.0
+MEASURE_SECONDS = 5.0
 
 
 def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) -> ScrubApp:
-    """The whole worker: scrub lane, contact lane, tables, timers, health and metrics."""
+    """The whole worker: scrub lane, contact lane, tables, timers, health and metrics.
+
+    Raises:
+        UserError: a rule set or policy that cannot be used.
+    """
     app = new_app(settings, web_port=settings.web_port + slot)
     topics, metrics = settings.named, Metrics()
-    known, contracts = KnownEntities(), Rows(ContractRow)
-    known_table = KnownTable(known)
-    telemetry = Telemetry(settings, keyring, known, contracts, metrics)
+    rule_set = rules.load(Path(settings.rules) if settings.rules else None)
+    known = KnownTable(KnownEntities())
+    contracts, published = Rows(ContractRow), Rows(RuleRow)
+    limits = settings.limits
+    scrubber = Scrubber(
+        Recogniser(rule_set, CompiledRules(rule_set)),
+        known.known,
+        Bounds(limits.record_bytes, limits.depth, settings.tenant_path),
+    )
+    telemetry = Telemetry(settings, keyring, scrubber, contracts, metrics, rule_set.operators)
     contacts = ContactLane(settings, keyring, contracts, metrics)
     tables = app.followed = Tables(
         settings,
         {
-            topics.known_entities: known_table.apply,
+            topics.known_entities: known.apply,
             topics.contracts: contracts.apply,
             topics.contact_state: contacts.states.apply,
-            topics.rules: telemetry.published.apply,
+            topics.rules: published.apply,
         },
     )
-    shared: dict[str, Any] = {"settings": settings, "identity": identity, "metrics": metrics}
-    lanes = [
-        add_lane(app, "scrub", telemetry.answer, source=topics.raw, quarantine=telemetry.refuse, **shared),
-        add_lane(
-            app,
-            "contacts",
-            contacts.answer,
-            source=topics.contact_changes,
-            quarantine=telemetry.refuse,
-            on_assigned=tables.caught_up,
-            on_committed=tables.reached,
-            followed=frozenset({topics.contact_state, topics.contracts}),
-            ticks=True,
-            **shared,
-        ),
-    ]
+    common: dict[str, Any] = {"settings": settings, "identity": identity, "metrics": metrics}
+    common["quarantine"] = telemetry.refuse
 
-    @app.timer(KEYRING_SECONDS, name="keyring")
+    async def contacts_assigned() -> None:
+        contacts.owns(contact_lane.assigned)
+        await tables.caught_up()
+
+    scrub_lane = add_lane(app, "scrub", telemetry.answer, source=topics.raw, **common)
+    contact_lane = add_lane(
+        app,
+        "contacts",
+        contacts.answer,
+        source=topics.contact_changes,
+        on_assigned=contacts_assigned,
+        on_committed=tables.reached,
+        followed=frozenset({topics.contact_state, topics.contracts}),
+        ticks=True,
+        **common,
+    )
+    lanes = (scrub_lane, contact_lane)
+
+    @app.timer(KEYRING_SECONDS)
     async def look_at_keyring() -> None:
         if keyring.reload_if_changed():
             telemetry.keys_changed()
+            contacts.keys_changed()
             log.info("keyring: reloaded")
 
-    @app.timer(LAG_SECONDS, name="lag")
+    @app.timer(MEASURE_SECONDS)
     async def measure() -> None:
         for lane in lanes:
             metrics.lag.labels(lane.name).set(lane.lag())
             metrics.assigned.labels(lane.name).set(len(lane.assigned))
-        metrics.table_rows.labels("known-entities").set(len(known_table))
-        metrics.table_rows.labels("contracts").set(len(contracts))
+        for name, rows in (("known-entities", known), ("contracts", contracts), ("rules", published)):
+            metrics.table_rows.labels(name).set(len(rows))
         metrics.table_rows.labels("contacts").set(len(contacts.states))
 
     def checks() -> dict[str, bool]:

@@ -109,7 +109,7 @@ class Lane(Service):
     ) -> None:
         """`identity` names this worker across restarts: its transactional id and group instance.
 
-        `on_committed` gets the last offset written to each partition of the `followed` topics;
+        `on_committed` gets, for the `followed` topics, the offset behind the last record written to each partition;
         `ticks` asks the agent for outputs with an empty batch about every second.
         """
         super().__init__(**kwargs)
@@ -239,6 +239,7 @@ class Lane(Service):
         # Called inside poll, so between batches: nothing of these partitions is in work.
         gone = {each.partition for each in partitions}
         self.assigned -= gone
+        self._assignment_changed = True
         for partition in gone:
             self._positions.pop(partition, None)
         consumer.incremental_unassign(partitions)
@@ -264,7 +265,7 @@ class Lane(Service):
         return good
 
     async def _settle(self) -> None:
-        """After partitions came: let the agent's tables catch up before it decides anything."""
+        """After partitions came or went: let the agent's tables catch up before it decides anything."""
         self._assignment_changed = False
         if self._on_assigned is not None:
             await self._on_assigned()
@@ -378,7 +379,7 @@ class Lane(Service):
             self._refused.append(error)
         elif message.topic() in self._followed:
             place = (message.topic(), message.partition())
-            self._written[place] = max(message.offset(), self._written.get(place, -1))
+            self._written[place] = max(message.offset() + 1, self._written.get(place, 0))
 
     def _abort(self, producer: Producer) -> None:
         self.metrics.aborts.labels(self.name).inc()

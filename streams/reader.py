@@ -33,7 +33,7 @@ def read_topic(settings: Settings, topic: str) -> Iterator[Read]:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=10_485_760,
-        **_security(settings),
+        **security(settings),
     )
     try:
         partitions = consumer.partitions_for_topic(topic)
@@ -54,7 +54,7 @@ def read_topic(settings: Settings, topic: str) -> Iterator[Read]:
         consumer.close()
 
 
-def _security(settings: Settings) -> dict[str, str]:
+def security(settings: Settings) -> dict[str, str]:
     """kafka-python's names of the librdkafka security properties that both clients share."""
     names = {"sasl.mechanism": "sasl_mechanism", "sasl.username": "sasl_plain_username"}
     names |= {"sasl.password": "sasl_plain_password", "security.protocol": "security_protocol"}

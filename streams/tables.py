@@ -110,6 +110,7 @@ class Tables(Service):
         self.tables = dict(tables)
         self._positions: dict[tuple[str, int], int] = {}
         self._advanced = asyncio.Event()
+        self.ready = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tables")
         self._consumer: Consumer | None = None
         self._admin = AdminClient(settings.client(), logger=log)
@@ -119,6 +120,7 @@ class Tables(Service):
         ends = await self._in_thread(self._open)
         while not self.should_stop and self._behind(ends):
             await self._read()
+        self.ready = True
         log.info("tables: holding %d topics", len(self.tables))
 
     async def on_stop(self) -> None:

@@ -3,15 +3,11 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from enum import StrEnum
-from typing import Any
 
-import msgspec
 import orjson
 
 from scrubbers.entities import EntityType, Known
 from scrubbers.keyring import Keyring, KeyUnavailable
-from scrubbers.known import KnownEntities
 from scrubbers.pseudonyms import Pseudonymiser
 from scrubbers.records import QuarantineReason, Record, Refused, Scrubbed
 from scrubbers.scrub import Bounds, Reading, Scrubber
@@ -19,31 +15,11 @@ from streams.config import Settings
 from streams.lane import Answer, Output
 from streams.metrics import Metrics
 from streams.quarantine import entry, sealed
+from streams.rows import ContractRow, ContractStatus
 from streams.tables import Rows
 
 log = logging.getLogger(__name__)
 STAGE = "scrub"
-
-
-class ContractStatus(StrEnum):
-    """Whether a tenant's data may be processed."""
-
-    ACTIVE = "active"
-    ENDED = "ended"
-
-
-class ContractRow(msgspec.Struct, frozen=True):
-    """What the contracts topic says of a tenant (`schemas/contract.schema.json`)."""
-
-    tenant: str
-    status: ContractStatus
-
-
-class RuleRow(msgspec.Struct, frozen=True):
-    """A published rule set's identity; workers hold the set they were started with."""
-
-    name: str = ""
-    version: str = ""
 
 
 class Telemetry:
@@ -56,7 +32,7 @@ class Telemetry:
         scrubber: Scrubber,
         contracts: Rows[ContractRow],
         metrics: Metrics,
-        operators: Any = None,
+        operators: Mapping[EntityType, str] | None = None,
     ) -> None:
         self.settings = settings
         self.keyring = keyring

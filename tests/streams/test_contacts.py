@@ -176,6 +176,11 @@ class TestRoleChanged:
             REVOKED,
         ]
 
+    def test_told_rights_count_whatever_the_sender_says(self):
+        """We told admin's rights; a sender who believes in viewer does not make them vanish."""
+        state = after(role("admin"))
+        assert events(apply(role("viewer", "viewer", event="r-2", days=0), state)) == [CLAIMS, REVOKED]
+
     def test_role_outside_the_policy_gives_nothing(self):
         """Neither rights nor the role's name, which a portal might know otherwise."""
         outcome = apply(role("emperor", "viewer"))

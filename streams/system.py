@@ -1,0 +1,31 @@
+"""Programs of the operating system that the embedded Kafka needs."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+
+from schemas.errors import UserError
+
+
+def need_programs(packages: Mapping[str, str]) -> None:
+    """Make sure that programs are there (program → Debian package): as root they are installed.
+
+    Raises:
+        UserError: one is missing and cannot be installed; it says what to install.
+    """
+    missing = [program for program in packages if shutil.which(program) is None]
+    if not missing:
+        return
+    wanted = " ".join(packages[program] for program in missing)
+    if os.geteuid() == 0 and shutil.which("apt-get") is not None:
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "update", "-q"], env=environment, capture_output=True, check=False)
+        install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *wanted.split()]
+        subprocess.run(install, env=environment, capture_output=True, check=False)
+    still = [program for program in missing if shutil.which(program) is None]
+    if still:
+        raise UserError(
+            f"missing: {', '.join(still)}",
+            f"install {wanted}, or name a running Kafka: RMM_SCRUB_KAFKA=host:port",
+        )
