@@ -130,7 +130,7 @@ class Lane(Service):
         self._positions: dict[int, int] = {}
         self._written: dict[tuple[str, int], int] = {}
         self._refused: list[KafkaError] = []
-        self._in_transaction = False
+        self._finished = asyncio.Event()
         # Kafka clients of a lane are used from this one thread only.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"lane-{name}")
         self._consumer: Consumer | None = None
@@ -157,9 +157,20 @@ class Lane(Service):
             waiting += max(0, high - position)
         return waiting
 
+    async def on_stop(self) -> None:
+        """Let the batch in work be committed, and the consumer close."""
+        await self._finished.wait()
+
     @Service.task
     async def _run(self) -> None:
         """Read, answer, commit, until stopped."""
+        try:
+            await self._work()
+        finally:
+            await self._close()
+            self._finished.set()
+
+    async def _work(self) -> None:
         await self._open()
         last_tick = 0.0
         failures = 0
@@ -181,7 +192,6 @@ class Lane(Service):
                 log.warning("%s: batch will be read again: %s", self.name, _error(problem).name())
                 await self._in_thread(self._rewind, messages)
                 await self.sleep(_backoff(failures))
-        await self._close()
 
     async def _open(self) -> None:
         """Connect; a broker that does not answer yet is waited for."""
@@ -339,7 +349,6 @@ class Lane(Service):
         self._written = {}
         self._refused = []
         producer.begin_transaction()
-        self._in_transaction = True
         try:
             for output in outputs:
                 self._produce(producer, output)
@@ -351,8 +360,6 @@ class Lane(Service):
             if any(error.code() in RECORD_ERRORS for error in self._refused):
                 raise RecordRefused("an output was refused") from problem
             raise
-        finally:
-            self._in_transaction = False
 
     def _produce(self, producer: Producer, output: Output) -> None:
         while True:

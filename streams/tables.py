@@ -110,6 +110,7 @@ class Tables(Service):
         self.tables = dict(tables)
         self._positions: dict[tuple[str, int], int] = {}
         self._advanced = asyncio.Event()
+        self._finished = asyncio.Event()
         self.ready = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tables")
         self._consumer: Consumer | None = None
@@ -124,16 +125,19 @@ class Tables(Service):
         log.info("tables: holding %d topics", len(self.tables))
 
     async def on_stop(self) -> None:
-        """Close the consumer."""
-        if self._consumer is not None:
-            consumer, self._consumer = self._consumer, None
-            await self._in_thread(consumer.close)
-        self._thread.shutdown(wait=False)
+        """Let the follower end its read and close the consumer."""
+        await self._finished.wait()
 
     @Service.task
     async def _follow(self) -> None:
-        while not self.should_stop:
-            await self._read()
+        try:
+            while not self.should_stop:
+                await self._read()
+        finally:
+            await self._in_thread(self._close)
+            self._thread.shutdown(wait=False)
+            self._finished.set()
+            self._advanced.set()
 
     async def caught_up(self) -> None:
         """Wait until the tables hold what was committed to their topics when this was called."""
@@ -149,10 +153,10 @@ class Tables(Service):
         return any(self._positions.get(place, 0) < end for place, end in ends.items() if place[0] in self.tables)
 
     async def _read(self) -> None:
-        messages = await self._in_thread(self._poll)
+        messages, positions = await self._in_thread(self._poll)
         for message in messages:
             self.tables[message.topic()](message.key() or b"", message.value())
-        self._positions.update(await self._in_thread(self._consumed))
+        self._positions.update(positions)
         self._advanced.set()
 
     def _open(self) -> dict[tuple[str, int], int]:
@@ -191,22 +195,21 @@ class Tables(Service):
         )
         return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
 
-    def _poll(self) -> list[Message]:
+    def _poll(self) -> tuple[list[Message], dict[tuple[str, int], int]]:
+        """News, and the positions behind them, which also move over transaction markers."""
         assert self._consumer is not None
         first = self._consumer.poll(FOLLOW_SECONDS)
-        if first is None:
-            return []
-        messages = [first, *self._consumer.consume(READ_AT_ONCE - 1, GATHER_SECONDS)]
+        messages = [] if first is None else [first, *self._consumer.consume(READ_AT_ONCE - 1, GATHER_SECONDS)]
         for message in messages:
             if message.error() is not None and message.error().fatal():
                 raise KafkaException(message.error())
-        return [message for message in messages if message.error() is None]
-
-    def _consumed(self) -> dict[tuple[str, int], int]:
-        """Positions, which unlike the last record's offset also move over transaction markers."""
-        assert self._consumer is not None
         places = self._consumer.position(self._consumer.assignment())
-        return {(each.topic, each.partition): each.offset for each in places if each.offset >= 0}
+        positions = {(each.topic, each.partition): each.offset for each in places if each.offset >= 0}
+        return [message for message in messages if message.error() is None], positions
+
+    def _close(self) -> None:
+        assert self._consumer is not None
+        self._consumer.close()
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

@@ -5,6 +5,8 @@ from typing import Any
 
 from streams.metrics import Metrics
 
+EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus reads no other
+
 Checks = Callable[[], Mapping[str, bool]]
 
 
@@ -32,4 +34,4 @@ def add_endpoints(app: Any, metrics: Metrics, checks: Checks) -> None:
 
     @app.page("/metrics")
     async def exposition(web: Any, request: Any) -> Any:  # noqa: ARG001
-        return web.bytes(metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
+        return web.bytes(metrics.text(), content_type=None, headers={"Content-Type": EXPOSITION})
