@@ -12,7 +12,7 @@ from streams.cli import console
 # Verb → module of streams.cli that holds it: `app` for a group of verbs, else a function of the verb's name.
 # A module is imported only when its verb is called: Presidio and Faust take seconds to import.
 GROUPS = ("kafka", "topics", "keys", "known", "rules", "contacts", "quarantine")
-VERBS = ("demo", "worker", "publish", "scrub", "detect", "verify", "doctor", "bench")
+VERBS = ("demo", "worker", "publish", "scrub", "detect", "bench")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,32 @@
+"""Examples beside the rules: a text with « » around what its rule must find, and nothing else by it."""
+
+from collections.abc import Iterator
+
+from scrubbers.compiled import CompiledRules
+from scrubbers.rules import CLOSE_MARK, OPEN_MARK, RuleSet
+
+
+def unmarked(example: str) -> tuple[str, list[tuple[int, int]]]:
+    """The text without marks, and the spans that were marked."""
+    text, spans, start = "", [], 0
+    for letter in example:
+        if letter == OPEN_MARK:
+            start = len(text)
+        elif letter == CLOSE_MARK:
+            spans.append((start, len(text)))
+        else:
+            text += letter
+    return text, spans
+
+
+def failures(rules: RuleSet) -> Iterator[tuple[str, str]]:
+    """(rule, what is wrong) of each example that does not hold."""
+    engine = CompiledRules(rules)
+    for rule in rules.recognizers:
+        for number, example in enumerate(rule.examples, start=1):
+            text, wanted = unmarked(example)
+            found = [
+                (each.start, each.end) for each in engine.find(text) if each.rule == rule.name and not each.allowed
+            ]
+            if found != wanted:
+                yield rule.name, f"example {number}: marked {wanted}, found {found}"

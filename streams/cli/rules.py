@@ -1,0 +1,41 @@
+"""`rmm-scrub rules`: check a rule set and run the examples in it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scrubbers import rules
+from scrubbers.examples import failures
+from streams.cli import console
+
+app = typer.Typer(help="Rule sets: check them, run their examples.", no_args_is_help=True)
+
+RuleFile = Annotated[Path | None, typer.Option("--rules", help="A file or folder; default: the shipped set.")]
+Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+
+
+@app.command(epilog="Example: rmm-scrub rules lint --rules my-rules.yaml")
+def lint(rule_file: RuleFile = None, as_json: Json = False) -> None:
+    """Check a rule set against its schema; every problem is named with file and line."""
+    rule_set = rules.load(rule_file)
+    if as_json:
+        console.print_json({"rule_set": rule_set.identity, "digest": rule_set.digest()})
+    else:
+        console.out.print(f"{rule_set.identity}: {len(rule_set.recognizers)} recognisers, {len(rule_set.fields)} field rules")
+
+
+@app.command(epilog="Example: rmm-scrub rules test")
+def test(rule_file: RuleFile = None, as_json: Json = False) -> None:
+    """Run the examples that stand beside the rules; exit 1 where one does not hold."""
+    rule_set = rules.load(rule_file)
+    found = list(failures(rule_set))
+    total = sum(len(rule.examples) for rule in rule_set.recognizers)
+    if as_json:
+        console.print_json({"examples": total, "failures": [{"rule": rule, "problem": why} for rule, why in found]})
+    else:
+        for rule, why in found:
+            console.error(f"{rule}: {why}")
+        console.out.print(f"{rule_set.identity}: {total - len(found)} of {total} examples hold")
+    if found:
+        raise typer.Exit(1)
