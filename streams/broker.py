@@ -124,7 +124,7 @@ def start(folder: Path, *, outlive: bool = False) -> Broker:
             stdout=console,
             stderr=console,
             start_new_session=True,
-            preexec_fn=None if outlive else _die_with_parent,  # noqa: PLW1509 - one call into the kernel
+            preexec_fn=None if outlive else die_with_parent,  # noqa: PLW1509 - one call into the kernel
         )
     broker = Broker(f"127.0.0.1:{port}", folder, process.pid, _birth(process.pid))
     try:
@@ -152,7 +152,7 @@ def _configure(folder: Path, classpath: str) -> int:
     if properties.exists():
         listeners = next(line for line in properties.read_text().splitlines() if line.startswith("advertised"))
         return int(listeners.rpartition(":")[2])
-    port, controller = _free_ports(2)
+    port, controller = free_ports(2)
     properties.write_text(_PROPERTIES.format(port=port, controller=controller, data=folder / "data"))
     (folder / "log4j2.xml").write_text(_LOGGING.format(log=folder / "kafka.log"))
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
@@ -164,7 +164,7 @@ def _configure(folder: Path, classpath: str) -> int:
     return port
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
@@ -242,7 +242,7 @@ def _pom() -> Path:
     return packaged if packaged.exists() else here.parent / "deploy" / "kafka" / "pom.xml"
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -29,10 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except typer.Exit as ending:
         return ending.exit_code
     except Exception as problem:
-        if (usage := _usage(problem)) is None:
+        if (usage := _usage(problem)) is not None:
+            console.error(usage, "rmm-scrub --help shows every verb, rmm-scrub VERB --help an example")
+            return 2
+        if not type(problem).__module__.startswith(("kafka.", "cimpl", "confluent_kafka")):
             raise
-        console.error(usage, "rmm-scrub --help shows every verb, rmm-scrub VERB --help an example")
-        return 2
+        console.error(f"Kafka: {type(problem).__name__}", "is it up? rmm-scrub kafka status, RMM_SCRUB_BOOTSTRAP")
+        return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of our output has gone: nothing to say to it
