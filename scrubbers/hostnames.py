@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import idna
 import msgspec
+import tldextract
 
 from scrubbers.addresses import parse_ip
 from scrubbers.entities import EntityType
@@ -36,6 +37,11 @@ _AT = re.compile(r"(?P<user>[^@\s\\/]+)@(?P<host>[\w.-]+)")
 _PORT = re.compile(r"(?P<host>.+?):\d{1,5}", re.DOTALL)
 _LIST = re.compile(r"[^,;|\s]+")
 _SPACES = re.compile(r"\s+")
+
+
+# The Public Suffix List as package data: nothing is fetched.
+suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+_HOSTLIKE = re.compile(r"[\d-]")
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -80,6 +86,27 @@ def is_name(text: str) -> bool:
 def is_fqdn(text: str) -> bool:
     """A name of two labels or more whose last one is not a number."""
     return "." in text.rstrip(".") and is_name(text) and not text.rstrip(".").rpartition(".")[2].isdigit()
+
+
+def is_own_domain(name: str) -> bool:
+    """Whether a dotted name can be somebody's domain: not a public suffix itself (`co.uk`)."""
+    found = suffixes(name)
+    return "." in name and (not found.suffix or bool(found.domain))
+
+
+def is_domain(name: str) -> bool:
+    """Whether a normalised dotted name is a domain and not a host in one; its form alone decides.
+
+    `example.com` and `example.local` are domains, `web01.example.com` is a host. Right under an internal
+    suffix a digit or hyphen makes a host: `johns-macbook-pro.local`.
+    """
+    label, rest = split(name)
+    if rest is None:
+        return False
+    suffix = suffixes(name).suffix
+    if suffix:
+        return suffix in (rest, name)
+    return "." not in rest and not _HOSTLIKE.search(label)
 
 
 def candidates(value: str) -> list[Part]:

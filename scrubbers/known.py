@@ -7,8 +7,7 @@ What is worth remembering is decided by `worth_knowing`: a wrong entry would shr
 import re
 from collections.abc import Iterator
 
-import tldextract
-
+from scrubbers import hostnames
 from scrubbers.addresses import parse_ip
 from scrubbers.entities import EntityType, Finding, Known
 from scrubbers.hostnames import is_fqdn, is_name, is_named, normalise, split
@@ -41,12 +40,9 @@ _ORDINARY = frozenset(
     workstation zabbix
     """.split()
 )
-_DOTTED = re.compile(r"\w(?:[\w-]*\w)?(?:\.\w(?:[\w-]*\w)?)*")
-_TOKEN = re.compile(r"\w(?:[\w-]*\w)?")
-_LABEL = re.compile(r"[^.]+")
-_PIECE = re.compile(r"[^_]+")
-_WORD = re.compile(r"[^\W_]+")  # what a quick look compares: the letters and digits that a name begins with
-_SUFFIXES = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)
+_TOKEN = re.compile(r"\w(?:[\w.-]*\w)?")
+_PIECE = re.compile(r"[^\W_]+")  # letters and digits between the separators of a token: `-`, `_`, `.`
+_RUN = 16  # pieces that a name may have; longer tokens are no names
 _HUNTED = frozenset(
     {EntityType.COMPUTER_NAME, EntityType.DOMAIN_NAME, EntityType.USER_NAME, EntityType.PERSON, EntityType.PHONE_NUMBER}
 )
@@ -55,8 +51,8 @@ _HUNTED = frozenset(
 def worth_knowing(known: Known) -> bool:
     """Whether a value may be hunted in text it does not stand in a known field of.
 
-    Not: values that name nobody, ordinary words, numbers, fewer than three characters, names without a
-    letter, service labels (`_ldap`), IP addresses (they have recognisers), and types that are found by their
+    Not: values that name nobody, ordinary words, numbers, fewer than three characters, one letter over and
+    over, names without a letter, service labels (`_ldap`), IP addresses (they have recognisers), and types that are found by their
     form.
     """
     value = known.value
@@ -66,7 +62,7 @@ def worth_knowing(known: Known) -> bool:
         return 2 <= len(value.split()) <= LONGEST_WORDS
     if known.type is EntityType.PHONE_NUMBER:
         return sum(letter.isdigit() for letter in value) >= 8
-    return value[0] != "_" and is_name(value) and parse_ip(value) is None
+    return value[0] != "_" and len(set(value)) > 1 and is_name(value) and parse_ip(value) is None
 
 
 def related(known: Known) -> tuple[Known, ...]:
@@ -75,14 +71,9 @@ def related(known: Known) -> tuple[Known, ...]:
         return (known,)
     label, domain = split(known.value)
     found = [known, Known(EntityType.COMPUTER_NAME, label)]
-    if domain is not None and is_own_domain(domain):
+    if domain is not None and hostnames.is_own_domain(domain):
         found.append(Known(EntityType.DOMAIN_NAME, domain))
     return tuple(found)
-
-
-def is_own_domain(domain: str) -> bool:
-    """Whether a domain can be a tenant's own: two labels or more, and not a public suffix."""
-    return "." in domain and (not _SUFFIXES(domain).suffix or bool(_SUFFIXES(domain).domain))
 
 
 class KnownEntities:
@@ -102,7 +93,7 @@ class KnownEntities:
         if known.value in values:
             return False
         values[known.value] = known.type
-        self._beginnings.setdefault(tenant, set()).add(_WORD.findall(known.value)[0])
+        self._beginnings.setdefault(tenant, set()).add(_PIECE.findall(known.value)[0])
         if " " in known.value:
             self._several.setdefault(tenant, set()).add(known.value.split()[0])
         self._versions[tenant] = self.version(tenant) + 1
@@ -130,63 +121,44 @@ class KnownEntities:
         return sum(map(len, self._values.values()))
 
     def find(self, tenant: str, text: str) -> list[Finding]:
-        """Every known name in the text, as whole tokens; of overlapping ones the longest."""
+        """Every known name in the text, bounded by anything but letters and digits; of several the longest."""
         values = self._values.get(tenant)
         if not values:
             return []
         lowered = text.lower()
-        if lowered.isascii() and self._beginnings[tenant].isdisjoint(_WORD.findall(lowered)):
+        beginnings = self._beginnings[tenant] if lowered.isascii() else None  # else an A-label may hide in it
+        if beginnings is not None and beginnings.isdisjoint(_PIECE.findall(lowered)):
             return []
         found: list[Finding] = []
-        exact = lowered if len(lowered) == len(text) else None  # `İ` grows: then lower each token alone
-        for match in _DOTTED.finditer(text):
-            start, end = match.span()
-            token = exact[start:end] if exact is not None else match.group().lower()
-            if not token.isascii():
-                token = normalise(token)
-            kind = values.get(token)
-            if kind is not None:
-                found.append(_finding(start, end, kind))
-            elif "." in token or "_" in token:
-                found += _inside(values, text, start, end)
+        for token in _TOKEN.finditer(text):
+            pieces = [piece.span() for piece in _PIECE.finditer(text, *token.span())]
+            found += _runs(values, beginnings, text, pieces)
         if words := self._several.get(tenant):
             found += _several_words(values, words, text)
         return found
 
 
-def _finding(start: int, end: int, kind: EntityType) -> Finding:
-    return Finding(start, end, kind, 1.0, RULE)
-
-
-def _inside(values: dict[str, EntityType], text: str, start: int, end: int) -> Iterator[Finding]:
-    """Known names inside a dotted or underscored token: the longest run of labels, from the left."""
-    labels = [match.span() for match in _LABEL.finditer(text, start, end)]
+def _runs(
+    values: dict[str, EntityType], beginnings: set[str] | None, text: str, pieces: list[tuple[int, int]]
+) -> Iterator[Finding]:
+    """Known names among the pieces of a token: from the left, the longest run first."""
     index = 0
-    while index < len(labels):
-        for last in range(len(labels), index, -1):
-            begin, behind = labels[index][0], labels[last - 1][1]
-            kind = values.get(normalise(text[begin:behind]))
+    while index < len(pieces):
+        start, end = pieces[index]
+        index += 1
+        if beginnings is not None and text[start:end].lower() not in beginnings:
+            continue
+        for last in range(min(len(pieces), index + _RUN) - 1, index - 2, -1):
+            behind = pieces[last][1]
+            kind = values.get(normalise(text[start:behind]))
             if kind is not None:
-                yield _finding(begin, behind, kind)
-                index = last
+                yield Finding(start, behind, kind, 1.0, RULE)
+                index = last + 1
                 break
-        else:
-            yield from _pieces(values, text, *labels[index])
-            index += 1
-
-
-def _pieces(values: dict[str, EntityType], text: str, start: int, end: int) -> Iterator[Finding]:
-    """`fs01` in `fs01_data`: an underscore joins a name to what it is about."""
-    if "_" not in text[start:end]:
-        return
-    for match in _PIECE.finditer(text, start, end):
-        kind = values.get(normalise(match.group()))
-        if kind is not None:
-            yield _finding(*match.span(), kind)
 
 
 def _several_words(values: dict[str, EntityType], first: set[str], text: str) -> Iterator[Finding]:
-    tokens = [(match.group().lower(), *match.span()) for match in _TOKEN.finditer(text)]
+    tokens = [(match.group().lower(), *match.span()) for match in _PIECE.finditer(text)]
     for index, (token, start, _) in enumerate(tokens):
         if token not in first:
             continue
@@ -194,5 +166,5 @@ def _several_words(values: dict[str, EntityType], first: set[str], text: str) ->
             run = tokens[index : index + count]
             kind = values.get(" ".join(each[0] for each in run)) if len(run) == count else None
             if kind is not None:
-                yield _finding(start, run[-1][2], kind)
+                yield Finding(start, run[-1][2], kind, 1.0, RULE)
                 break

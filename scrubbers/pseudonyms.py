@@ -92,30 +92,37 @@ class Pseudonymiser:
                 return self._mac(surface)
             case EntityType.EMAIL_ADDRESS:
                 return self._mail(surface)
-            case EntityType.COMPUTER_NAME:
-                return self._computer(surface)
+            case EntityType.COMPUTER_NAME | EntityType.DOMAIN_NAME:
+                return self._name(surface)
             case EntityType.PHONE_NUMBER:
                 digits = "".join(letter for letter in surface if letter.isdigit())
                 return self.token(kind, digits)
-            case EntityType.DOMAIN_NAME | EntityType.USER_NAME:
+            case EntityType.USER_NAME:
                 return self.token(kind, hostnames.normalise(surface))
             case _:
                 return self.token(kind, " ".join(surface.split()).casefold())
 
-    def _computer(self, surface: str) -> str:
-        """The host label's token; a domain has its own, so machines of one domain show that they are."""
-        written = addresses.parse_ip(surface)
-        if written is not None:
+    def _name(self, surface: str) -> str:
+        """The host label's token, and the domain's: machines of one domain show that they are.
+
+        The form of the value alone decides what is a host and what a domain, not the field it stands in:
+        Windows writes computers into domain fields, and one value must have one pseudonym.
+        """
+        if addresses.parse_ip(surface) is not None:
             return self._ip(surface)
-        label, domain = hostnames.split(hostnames.normalise(surface))
-        token = self.token(EntityType.COMPUTER_NAME, label)
-        return token if domain is None else f"{token}.{self.token(EntityType.DOMAIN_NAME, domain)}"
+        name = hostnames.normalise(surface)
+        label, domain = hostnames.split(name)
+        if domain is None:
+            return self.token(EntityType.COMPUTER_NAME, label)
+        if hostnames.is_domain(name):
+            return self.token(EntityType.DOMAIN_NAME, name)
+        return f"{self.token(EntityType.COMPUTER_NAME, label)}.{self.token(EntityType.DOMAIN_NAME, domain)}"
 
     def _mail(self, surface: str) -> str:
         """Still an address, under a top-level domain that never exists (RFC 6761)."""
         user, _, host = surface.rpartition("@")
         user_token = self.token(EntityType.USER_NAME, hostnames.normalise(user))
-        return f"{user_token}@{self.token(EntityType.DOMAIN_NAME, hostnames.normalise(host))}.invalid"
+        return f"{user_token}@{self._name(host)}.invalid"
 
     def _ip(self, surface: str) -> str:
         written = addresses.parse_ip(surface)

@@ -4,8 +4,6 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-import tldextract
-
 from scrubbers import addresses, hostnames
 
 # Suffixes that no registry gives out: internal names under them are a tenant's own.
@@ -15,7 +13,6 @@ INTERNAL_SUFFIXES = frozenset(
 )
 # Endings of file names that are top-level domains too: what ends so is far more often a file.
 _FILE_ENDINGS = frozenset("sh py pl ps rs so md cc ml mm app zip mov cab java bat com.exe js ts".split())
-_SUFFIX_LIST = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 _CODE = re.compile(r"(?:org|com|net|io|java|javax|sun|jdk|android|kotlin|scala|system|microsoft|windows)\.", re.IGNORECASE)
 _CAMEL = re.compile(r"[a-z0-9][A-Z]")
 
@@ -46,7 +43,7 @@ def is_public_host(text: str) -> bool:
     labels = name.lower().split(".")
     if labels[-1] in _FILE_ENDINGS:
         return False
-    found = _SUFFIX_LIST(name)
+    found = hostnames.suffixes(name)
     return bool(found.suffix and found.domain)
 
 
