@@ -112,6 +112,10 @@ class Pipeline:
             assert time.monotonic() < deadline, self.log.read_text()[-3000:] if self.log.exists() else "no worker"
             time.sleep(0.1)
 
+    def reconnect(self) -> None:
+        """Forget connections to a broker that was killed."""
+        del self._both
+
     def _groups(self) -> tuple[Group, Group]:
         if not hasattr(self, "_both"):
             named = self.settings.named

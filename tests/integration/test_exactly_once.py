@@ -79,6 +79,7 @@ def test_a_restarted_broker_changes_the_time_and_not_the_count(tmp_path) -> None
             pipeline.send("raw", batch)
             running.kill()
             running = embedded.start(tmp_path / "kafka")
+            pipeline.reconnect()
             pipeline.send("raw", [record(b'{"hostname":"H-1"}', x_seq=b"last")])
             pipeline.until(pipeline.drained, 120)
         seen = Counter(header(read, "x-seq") for read in pipeline.read("scrubbed"))
