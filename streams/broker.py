@@ -257,14 +257,16 @@ def _birth(pid: int) -> str:
 
 def _gone(broker: Broker, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while broker.alive and time.monotonic() < deadline:
-        _reap(broker.pid)
+    while time.monotonic() < deadline:
+        if _reaped(broker.pid) and not broker.alive:
+            return True
         time.sleep(0.05)
     return not broker.alive
 
 
-def _reap(pid: int) -> None:
+def _reaped(pid: int) -> bool:
+    """Whether nothing of the process is left to wait for, if it is a child of ours."""
     try:
-        os.waitpid(pid, os.WNOHANG)
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
-        return  # not our child: the one that started it has gone
+        return True

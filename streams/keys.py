@@ -27,4 +27,6 @@ def open_keyring(settings: Settings, given: Path | None = None) -> Keyring:
         UserError: it is not there, cannot be unwrapped, or may be read by others.
     """
     path = keyring_path(settings, given)
+    if not path.exists():
+        raise UserError(f"keyring {path}: no such file", f"make it: rmm-scrub keys init --keyring {path}")
     return Keyring.open(path, wrapper_for(path, os.environ))

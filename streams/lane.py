@@ -152,9 +152,9 @@ class Lane(Service):
         if consumer is None:
             return 0
         waiting = 0
-        for partition, position in list(self._positions.items()):
-            _, high = consumer.get_watermark_offsets(TopicPartition(self.source, partition), cached=True)
-            waiting += max(0, high - position)
+        for place in consumer.position(consumer.assignment()):
+            _, high = consumer.get_watermark_offsets(place, cached=True)
+            waiting += max(0, high - place.offset) if place.offset >= 0 else 0
         return waiting
 
     async def on_stop(self) -> None:

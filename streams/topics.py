@@ -1,5 +1,6 @@
 """Topics, their configuration and the ACLs on them as data; `plan` compares with a broker, `apply` mends."""
 
+import time
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
@@ -24,6 +25,7 @@ from streams.config import Settings
 from streams.reader import security
 
 DAY = 86_400_000  # milliseconds
+SETTLE_SECONDS = 15.0  # until a change is seen in the broker's own metadata
 
 # An agent may send more than a record may have (1 MB): then it is quarantined, and the agent hears of it;
 # a topic that refused it would lose it. Quarantine holds it sealed, so it takes more still.
@@ -161,12 +163,20 @@ class Provisioner:
             self._admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=changed)])
         if any(step.kind is Kind.ACL for step in steps):
             self._admin.create_acls([_acl(grant) for grant in self._wanted_grants()])
-        left = [step for step in self.plan(acls=acls) if step.kind is not Kind.NOTICE]
-        if left:
+        if left := self._left(acls=acls):
             raise UserError(
                 f"{left[0].resource}: {left[0].what} is not as planned after applying",
                 *[f"{step.resource}: {step.what}" for step in left[1:]],
             )
+
+    def _left(self, *, acls: bool) -> list[Step]:
+        """What is still not as planned; a broker shows a change a moment after it took it."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            left = [step for step in self.plan(acls=acls) if step.kind is not Kind.NOTICE]
+            if not left or time.monotonic() > deadline:
+                return left
+            time.sleep(0.1)
 
     def _create(self, topics: dict[str, Topic]) -> None:
         self._admin.create_topics(

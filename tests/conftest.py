@@ -139,9 +139,10 @@ def make_pipeline(kafka: embedded.Broker, tmp_path: Path) -> Callable[..., Pipel
 
 
 def record(value: bytes, *, tenant: str | None = "acme", key: bytes | None = None, **headers: bytes) -> Message:
-    """A record as an agent sends it; header names have `-` for `_`."""
+    """A record as an agent sends it; in header names `_` stands for `-`, but in CloudEvents' `ce_…`."""
     named = [("tenant", tenant.encode())] if tenant else []
-    return Message(value, key, [*named, *((name.replace("_", "-"), each) for name, each in headers.items())])
+    spelled = {name if name.startswith("ce_") else name.replace("_", "-"): each for name, each in headers.items()}
+    return Message(value, key, [*named, *spelled.items()])
 
 
 def header(read: Read, name: str) -> str | None:
