@@ -13,8 +13,8 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from scrubbers.records import QuarantineReason, Record
-from streams.host import add_lane, new_app
 from streams.config import Limits, Settings
+from streams.host import add_lane, new_app
 from streams.lane import Answer, Output
 from streams.metrics import Metrics
 
@@ -101,9 +101,7 @@ def _lane(bootstrap: str, source: str, target: str, events: int, prefix: str) ->
     def refuse(record: Record, reason: QuarantineReason, stage: str, attempts: int) -> Output:
         raise AssertionError(f"{record} was refused: {reason} at {stage}, {attempts} attempts")
 
-    add_lane(
-        app, "bench", answer, source=source, settings=settings, identity="0", metrics=Metrics(), quarantine=refuse
-    )
+    add_lane(app, "bench", answer, source=source, settings=settings, identity="0", metrics=Metrics(), quarantine=refuse)
 
     async def run() -> None:
         async with app:

@@ -46,7 +46,7 @@ class WrittenMac(msgspec.Struct, frozen=True):
 def canonical(packed: bytes) -> str:
     """Dotted quad, or RFC 5952 text: the one spelling that stands for all."""
     if len(packed) == 4:
-        return "%d.%d.%d.%d" % tuple(packed)
+        return ".".join(map(str, packed))
     return IPv6Address(packed).compressed
 
 

@@ -89,7 +89,10 @@ def without_duplicates(found: Sequence[Finding]) -> list[Finding]:
     kept: list[Finding] = []
     for each in sorted(found, key=lambda one: (one.type, one.start, one.start - one.end, -one.score)):
         inside = any(
-            other.type is each.type and other.start <= each.start and each.end <= other.end and each.score <= other.score
+            other.type is each.type
+            and other.start <= each.start
+            and each.end <= other.end
+            and each.score <= other.score
             for other in kept
         )
         if not inside:
@@ -127,7 +130,8 @@ def _expressions(number: int, recogniser: Recogniser) -> list[_Expression]:
 
 def _database(expressions: Sequence[str]) -> tuple[hyperscan.Database | None, list[int]]:
     """The prefilter, and the expressions that it cannot take: those are always tried."""
-    taken, always = [], []
+    taken: list[tuple[int, str | None]] = []
+    always: list[tuple[int, str | None]] = []
     for number, expression in enumerate(expressions):
         widened = widen(expression)
         (taken if widened is not None and _compiles(widened) else always).append((number, widened))

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from scrubbers import hostnames
 from scrubbers.entities import EntityType, Finding, Known
 from scrubbers.event import DocumentError, Edit, parse, pointers, raw_edits
 from scrubbers.known import KnownEntities
@@ -87,13 +88,15 @@ def _span(text: str, finding: Finding, path: str = "") -> Span:
     return Span(finding.start, finding.end, finding.type, value, finding.score, finding.rule, path, finding.allowed)
 
 
-def case_spans(case: dict[str, Any], detector: Detector) -> list[Span]:
+def case_spans(case: Any, detector: Detector) -> list[Span]:
     """The findings of one case: `{"text"}` or `{"event"}`, optionally with `known` names.
 
     Raises:
         DocumentError: the case has neither, or its event cannot be read.
     """
-    known = [Known(EntityType.COMPUTER_NAME, name) for name in case.get("known", ())]
+    if not isinstance(case, dict):
+        raise DocumentError("a case is an object")
+    known = [Known(EntityType.COMPUTER_NAME, hostnames.normalise(name)) for name in case.get("known", ())]
     if isinstance(case.get("text"), str):
         return detector.text(case["text"], known)
     if "event" in case:

@@ -113,7 +113,9 @@ def _parsed(text: str, max_depth: int, tenant: str | None) -> Any:
 
 def _deeper(node: Any, levels: int) -> bool:
     if isinstance(node, dict):
-        return levels == 0 or any(_deeper(value, levels - 1) for value in node.values() if isinstance(value, dict | list))
+        return levels == 0 or any(
+            _deeper(value, levels - 1) for value in node.values() if isinstance(value, dict | list)
+        )
     if isinstance(node, list):
         return levels == 0 or any(_deeper(value, levels - 1) for value in node if isinstance(value, dict | list))
     return False

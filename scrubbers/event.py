@@ -36,7 +36,7 @@ class DocumentError(Exception):
     """A document that cannot be walked with certainty; the text never quotes it."""
 
 
-class TooDeep(DocumentError):  # noqa: N818 - an outcome that quarantine names
+class TooDeep(DocumentError):
     """Nested deeper than the limit."""
 
 

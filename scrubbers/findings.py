@@ -11,7 +11,7 @@ from scrubbers.rules import REGEX_FLAGS, Allow, RuleSet
 DEFAULT_THRESHOLD = 0.4
 
 
-class RuleFailure(Exception):  # noqa: N818 - an outcome that quarantine names
+class RuleFailure(Exception):
     """A rule did not end in its time; its name is the message, never the text."""
 
 

@@ -21,7 +21,9 @@ NOT_A_NAME = frozenset(
     "anonymous;anonymous logon;authenticated users;everyone;iusr".split(";")
 )
 # Accounts that Windows makes for itself, and SIDs that are the same everywhere (MS-DTYP 2.4.2.4).
-_WINDOWS_OWN = re.compile(r"(?:dwm|umfd)-\d+|s-1-\d{1,2}-\d{1,5}|s-1-5-32-\d{3,4}|s-1-5-(?:80|90|96)-[\d-]+", re.IGNORECASE)
+_WINDOWS_OWN = re.compile(
+    r"(?:dwm|umfd)-\d+|s-1-\d{1,2}-\d{1,5}|s-1-5-32-\d{3,4}|s-1-5-(?:80|90|96)-[\d-]+", re.IGNORECASE
+)
 
 NETBIOS_LENGTH = 15  # the sixteenth character is the service suffix (Microsoft KB 909264)
 
@@ -29,7 +31,9 @@ NETBIOS_LENGTH = 15  # the sixteenth character is the service suffix (Microsoft 
 # Windows and RMM tools allow it in names.
 _LABEL = re.compile(r"(?=.{1,63}$)[^\W_](?:[\w-]*\w)?|_?[^\W_][\w-]*", re.UNICODE)
 _HOST = r"[^\W_][\w-]*(?:\.[^\W_][\w-]*)*\.?"
-_UNC = re.compile(r"(?:\\\\\?\\UNC\\|\\\\|//)(?P<host>[^\\/@\s]+)(?:@SSL)?(?:@\d+)?(?:[\\/].*)?", re.IGNORECASE | re.DOTALL)
+_UNC = re.compile(
+    r"(?:\\\\\?\\UNC\\|\\\\|//)(?P<host>[^\\/@\s]+)(?:@SSL)?(?:@\d+)?(?:[\\/].*)?", re.IGNORECASE | re.DOTALL
+)
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@\s]*@)?(?P<host>\[[^\]\s]+\]|[^/:?#\s]+)", re.IGNORECASE)
 _SPN = re.compile(r"[A-Za-z][\w-]{1,30}/(?P<host>[^/:@\s]+)(?::[\w-]+)?(?:/[^@\s]+)?(?:@(?P<realm>[\w.-]+))?")
 _DOMAIN_ACCOUNT = re.compile(r"(?P<domain>[^\\/\s:@]+)\\+(?P<account>[^\\/:@\"]+)")

@@ -15,7 +15,7 @@ _MAPPED = b"\0" * 10 + b"\xff\xff"  # ::ffff:0:0/96, the 16-byte form of every I
 _MAPPED_BITS = int.from_bytes(_MAPPED + b"\0" * 4)
 
 
-class WrongKey(ValueError):  # noqa: N818 - says what is wrong
+class WrongKey(ValueError):
     """A key that the draft forbids; the text never shows it."""
 
 

@@ -33,7 +33,7 @@ KEY_BYTES = 32
 ROOT_VARIABLE = "RMM_SCRUB_ROOT_KEY"
 
 
-class KeyUnavailable(Exception):  # noqa: N818 - an outcome that quarantine names
+class KeyUnavailable(Exception):
     """The tenant has no key: never made, or shredded."""
 
 

@@ -22,7 +22,7 @@ NESTED_DEPTH = 4
 _BASE64_MEMBERS = frozenset({"data_base64", "bytesValue"})
 
 
-class NotText(Exception):  # noqa: N818 - an outcome that quarantine names
+class NotText(Exception):
     """A base64 member holds bytes that are not UTF-8: they cannot be searched."""
 
 
@@ -46,7 +46,14 @@ class Document(msgspec.Struct, frozen=True):
 
 
 def read_document(
-    text: str, value: Any, recogniser: Recogniser, *, depth: int, path: Path = (), spared: Path | None = None, nested: int = 0
+    text: str,
+    value: Any,
+    recogniser: Recogniser,
+    *,
+    depth: int,
+    path: Path = (),
+    spared: Path | None = None,
+    nested: int = 0,
 ) -> Document:
     """Read a JSON text whose parsed value is `value`; `spared` is a path to leave alone (the tenant's).
 

@@ -1,5 +1,6 @@
 """One string of an event: what the rules' expressions and its field say about it."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -7,10 +8,11 @@ from scrubbers import hostnames
 from scrubbers.entities import EntityType, Finding, Known
 from scrubbers.event import Path
 from scrubbers.findings import RuleFailure, Settler, resolved
+from scrubbers.hostnames import Part
 from scrubbers.known import related
 from scrubbers.rules import FieldRule, RuleSet
 from scrubbers.selectors import Selectors
-from scrubbers.validators import is_ip, is_mac
+from scrubbers.validators import is_mac
 
 __all__ = ["Engine", "Recogniser", "RuleFailure", "resolved"]
 
@@ -36,7 +38,8 @@ class Recogniser:
         self._engine = engine
         self._selectors = Selectors(rules.fields)
         self._settler = Settler(rules)
-        self._learning = {rule.name for rule in (*rules.recognizers, *rules.fields) if rule.learn}
+        self._learning = {rule.name for rule in rules.recognizers if rule.learn}
+        self._learning |= {rule.name for rule in rules.fields if rule.learn}
         self._cache: dict[tuple[str, bool, str], Sequence[Finding]] = {}
 
     def value(self, text: str, path: Path) -> Sequence[Finding]:
@@ -83,26 +86,45 @@ class Recogniser:
 
 def _field_findings(text: str, field: FieldRule) -> Iterator[Finding]:
     """What a field's type makes of its value."""
-    match field.type:
-        case EntityType.COMPUTER_NAME | EntityType.DOMAIN_NAME:
-            parts = hostnames.candidates(text)
-            for part in parts:
-                whole = field.type is EntityType.DOMAIN_NAME and part.type is EntityType.COMPUTER_NAME
-                kind = EntityType.DOMAIN_NAME if whole else part.type
-                yield Finding(part.start, part.end, kind, FIELD_SCORE, field.name)
-        case EntityType.USER_NAME:
-            for part in hostnames.accounts(text):
-                yield Finding(part.start, part.end, part.type, FIELD_SCORE, field.name)
-        case EntityType.IP_ADDRESS:
-            for part in hostnames.candidates(text):
-                if part.type is EntityType.IP_ADDRESS and is_ip(text[part.start : part.end]):
-                    yield Finding(part.start, part.end, part.type, FIELD_SCORE, field.name)
-        case EntityType.MAC_ADDRESS:
-            if is_mac(text):
-                yield Finding(0, len(text), field.type, FIELD_SCORE, field.name)
-        case EntityType.EMAIL_ADDRESS:
-            if "@" in text and " " not in text:
-                yield Finding(0, len(text), field.type, FIELD_SCORE, field.name)
-        case _:
-            if hostnames.is_named(text):
-                yield Finding(0, len(text), field.type, FIELD_SCORE, field.name)
+    for part in _PARTS.get(field.type, _whole)(text, field.type):
+        yield Finding(part.start, part.end, part.type, FIELD_SCORE, field.name)
+
+
+def _names(text: str, kind: EntityType) -> Iterator[Part]:
+    for part in hostnames.candidates(text):
+        if kind is EntityType.DOMAIN_NAME and part.type is EntityType.COMPUTER_NAME:
+            yield Part(part.start, part.end, kind)
+        else:
+            yield part
+
+
+def _accounts(text: str, _: EntityType) -> Iterator[Part]:
+    yield from hostnames.accounts(text)
+
+
+def _addresses(text: str, kind: EntityType) -> Iterator[Part]:
+    yield from (part for part in hostnames.candidates(text) if part.type is kind)
+
+
+def _macs(text: str, kind: EntityType) -> Iterator[Part]:
+    yield from (Part(*match.span(), kind) for match in _ITEM.finditer(text) if is_mac(match.group()))
+
+
+def _mails(text: str, kind: EntityType) -> Iterator[Part]:
+    yield from (Part(*match.span(), kind) for match in _ITEM.finditer(text) if "@" in match.group())
+
+
+def _whole(text: str, kind: EntityType) -> Iterator[Part]:
+    if hostnames.is_named(text):
+        yield Part(0, len(text), kind)
+
+
+_ITEM = re.compile(r"[^\s,;|<>]+")
+_PARTS = {
+    EntityType.COMPUTER_NAME: _names,
+    EntityType.DOMAIN_NAME: _names,
+    EntityType.USER_NAME: _accounts,
+    EntityType.IP_ADDRESS: _addresses,
+    EntityType.MAC_ADDRESS: _macs,
+    EntityType.EMAIL_ADDRESS: _mails,
+}

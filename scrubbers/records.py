@@ -42,7 +42,7 @@ class QuarantineReason(StrEnum):
     RULE_FAILURE = "rule_failure"
 
 
-class Refused(Exception):  # noqa: N818 - an outcome, not a fault
+class Refused(Exception):
     """A record that goes to quarantine; carries the reason and never a value."""
 
     def __init__(self, reason: QuarantineReason, stage: str, tenant: str | None = None) -> None:

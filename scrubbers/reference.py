@@ -27,7 +27,7 @@ class ReferenceEngine:
     def __init__(self, rules: RuleSet) -> None:
         self.rules = rules
         self._settler = Settler(rules)
-        self._all = _analyzer([each for each in rules.recognizers])
+        self._all = _analyzer(list(rules.recognizers))
         self._keys = _analyzer([each for each in rules.recognizers if each.keys])
 
     def find(self, text: str, *, keys: bool = False) -> list[Finding]:

@@ -136,7 +136,7 @@ def _files(path: Path) -> Sequence[Path]:
     return [path]
 
 
-def _parsed(file: Path) -> tuple[Any, yaml.Node]:
+def _parsed(file: Path) -> tuple[Any, yaml.Node | None]:
     try:
         text = file.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -148,7 +148,7 @@ def _parsed(file: Path) -> tuple[Any, yaml.Node]:
         raise RuleProblem(f"{file}: cannot be read") from None
 
 
-def _violations(file: Path, tree: Any, node: yaml.Node) -> list[str]:
+def _violations(file: Path, tree: Any, node: yaml.Node | None) -> list[str]:
     found = [(_steps(each.pointer), each.message) for each in schemas.check("rule-set", tree)]
     if not found:
         found = list(_bad_expressions(tree))
@@ -181,8 +181,10 @@ def _steps(pointer: str) -> list[str | int]:
     return [int(step) if step.isdigit() else step for step in pointer.split("/")[1:]]
 
 
-def _line(node: yaml.Node, place: Sequence[str | int]) -> int:
+def _line(node: yaml.Node | None, place: Sequence[str | int]) -> int:
     """The line on which the value at a path stands, or the nearest value around it."""
+    if node is None:
+        return 1
     for step in place:
         inner = _inner(node, step)
         if inner is None:

@@ -19,7 +19,7 @@ from scrubbers.known import KnownEntities
 from scrubbers.pseudonyms import Pseudonymiser
 from scrubbers.reading import Document, Leaf, NotText, learned, read_document, read_leaf
 from scrubbers.recognise import Recogniser, RuleFailure, resolved
-from scrubbers.records import Headers, QuarantineReason, Record, Refused, Scrubbed
+from scrubbers.records import QuarantineReason, Record, Refused, Scrubbed
 
 SCHEME = "v1"
 _OWN_HEADERS = frozenset({"scrub-ruleset", "scrub-domain", SCHEME_HEADER, "scrub-findings"})
@@ -28,6 +28,10 @@ _PLAIN_HEADERS = frozenset({"tenant", "ce_tenantid", "content-type", "traceparen
 # A Kafka key that identifies no machine by name: a number, a UUID, a digest.
 _OPAQUE_KEY = re.compile(r"\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-fA-F]{16,128}")
 _LINE = re.compile(r"[^\r\n]+")
+
+
+def _anyone(_: str) -> None:
+    """Admits every tenant: without Kafka there are no contracts to ask."""
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -59,7 +63,7 @@ class Scrubber:
         self.known = known
         self.bounds = bounds or Bounds()
 
-    def read(self, record: Record, admit: Callable[[str], None] = lambda tenant: None) -> Reading:
+    def read(self, record: Record, admit: Callable[[str], None] = _anyone) -> Reading:
         """Find everything in a record; `admit` refuses tenants that may not be processed.
 
         Raises:

@@ -13,7 +13,9 @@ INTERNAL_SUFFIXES = frozenset(
 )
 # Endings of file names that are top-level domains too: what ends so is far more often a file.
 _FILE_ENDINGS = frozenset("sh py pl ps rs so md cc ml mm app zip mov cab java bat com.exe js ts".split())
-_CODE = re.compile(r"(?:org|com|net|io|java|javax|sun|jdk|android|kotlin|scala|system|microsoft|windows)\.", re.IGNORECASE)
+_CODE = re.compile(
+    r"(?:org|com|net|io|java|javax|sun|jdk|android|kotlin|scala|system|microsoft|windows)\.", re.IGNORECASE
+)
 _CAMEL = re.compile(r"[a-z0-9][A-Z]")
 
 Validator = Callable[[str], bool]

@@ -17,6 +17,7 @@ import time
 import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
+from typing import Self
 
 import msgspec
 from kafka import KafkaAdminClient
@@ -91,7 +92,7 @@ class Broker(msgspec.Struct):
         """Whether its process runs."""
         return bool(self.pid) and _birth(self.pid) == self.born
 
-    def __enter__(self) -> "Broker":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -140,7 +141,9 @@ def start(folder: Path, *, outlive: bool = False) -> Broker:
 def running(folder: Path) -> Broker | None:
     """The Kafka that runs with its data in `folder`, or None."""
     try:
-        broker = msgspec.json.decode((folder / _STATE).read_bytes(), type=Broker, dec_hook=lambda kind, value: kind(value))
+        broker = msgspec.json.decode(
+            (folder / _STATE).read_bytes(), type=Broker, dec_hook=lambda kind, value: kind(value)
+        )
     except (OSError, msgspec.DecodeError):
         return None
     return broker if broker.alive else None
@@ -198,7 +201,7 @@ def _wait_until_ready(broker: Broker, process: subprocess.Popen[bytes] | None, s
 
 
 def _listens(bootstrap: str) -> bool:
-    host, _, port = bootstrap.split(",")[0].rpartition(":")
+    host, _, port = bootstrap.split(",", maxsplit=1)[0].rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=2.0).close()
     except (OSError, ValueError):

@@ -93,7 +93,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
         return Order(self.effective, self.time or _NO_TIME, self.id, self.source)
 
 
-class ChangeInvalid(UserError):  # noqa: N818 - beside scrubbers.records.Refused: an outcome
+class ChangeInvalid(UserError):
     """A contact change that cannot be taken up: where (a JSON Pointer) and what is expected there.
 
     `reason` is what quarantine says of it; `violations` are all that were found, `pointer` is the

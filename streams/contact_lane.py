@@ -19,13 +19,13 @@ from scrubbers.keyring import Keyring
 from scrubbers.records import QuarantineReason, Record, Refused
 from streams import policy as policies
 from streams.changes import Change, ChangeInvalid, parse_change
+from streams.config import Settings
 from streams.contacts import ContactState, Outcome, decide, due
 from streams.lane import Answer, Output
 from streams.metrics import Metrics
 from streams.quarantine import entry, sealed
 from streams.revocations import Revocation, Signer
 from streams.rows import ContractRow, ContractStatus
-from streams.config import Settings
 from streams.tables import Rows
 
 log = logging.getLogger(__name__)
@@ -35,9 +35,7 @@ STAGE = "contacts"
 class ContactLane:
     """Answers batches of the contact-changes topic; an empty batch is a tick of its clock."""
 
-    def __init__(
-        self, settings: Settings, keyring: Keyring, contracts: Rows[ContractRow], metrics: Metrics
-    ) -> None:
+    def __init__(self, settings: Settings, keyring: Keyring, contracts: Rows[ContractRow], metrics: Metrics) -> None:
         self.settings = settings
         self.keyring = keyring
         self.contracts = contracts
@@ -83,9 +81,7 @@ class ContactLane:
             work.reasons[refused.reason] += 1
             tenant = refused.tenant if refused.tenant and self.contracts.get(refused.tenant) else None
             why = entry(record, refused.reason, refused.stage, 1, tenant)
-            work.outputs.append(
-                sealed(record, why, self.settings.named.quarantine, self.keyring.quarantine_key())
-            )
+            work.outputs.append(sealed(record, why, self.settings.named.quarantine, self.keyring.quarantine_key()))
             return
         self._apply(change, work, now, record.timestamp // 1000)
 

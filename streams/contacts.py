@@ -184,9 +184,7 @@ def _left(change: Change, state: ContactState) -> Outcome:
     return Outcome(Verdict.APPLIED, "the contact left: all access ends", (after,), None, revocations)
 
 
-def _role_changed(
-    change: Change, state: ContactState, kept: tuple[ContactState, ...], policy: Policy
-) -> Outcome:
+def _role_changed(change: Change, state: ContactState, kept: tuple[ContactState, ...], policy: Policy) -> Outcome:
     if not _is_newer(change, state, Facet.ROLE):
         return Outcome(Verdict.STALE, "a later change of the role has been applied", kept)
     assert change.new_role is not None, "the schema requires it"
@@ -221,11 +219,7 @@ def _rights_before(change: Change, state: ContactState, policy: Policy) -> froze
 
 
 def _about_role(roles: list[str], rights: frozenset[str], had: frozenset[str] | None) -> str:
-    said = (
-        "the role changed"
-        if roles
-        else "the role changed to one the policy does not name, which gives no rights"
-    )
+    said = "the role changed" if roles else "the role changed to one the policy does not name, which gives no rights"
     if had is None:
         return f"{said}; the rights before are not known, so sessions end as well"
     fewer = len(had - rights)
@@ -234,18 +228,10 @@ def _about_role(roles: list[str], rights: frozenset[str], had: frozenset[str] | 
 
 def _updated(change: Change, state: ContactState, kept: tuple[ContactState, ...]) -> Outcome:
     given = {Facet.NAMES: change.names, Facet.EMAIL: change.email, Facet.PHONE: change.phone}
-    newer = {
-        facet: value
-        for facet, value in given.items()
-        if value is not UNSET and _is_newer(change, state, facet)
-    }
+    newer = {facet: value for facet, value in given.items() if value is not UNSET and _is_newer(change, state, facet)}
     if not newer:
         return Outcome(Verdict.STALE, "later changes of the same data have been applied", kept)
-    changed = [
-        facet.value
-        for facet in (Facet.EMAIL, Facet.PHONE)
-        if facet in newer and _differs(change, state, facet)
-    ]
+    changed = [facet.value for facet in (Facet.EMAIL, Facet.PHONE) if facet in newer and _differs(change, state, facet)]
     subject = ContactSubject(change.tenant, change.contact_id)
     revocations = (identifier_changed(change, subject, changed),) if changed else ()
     after = msgspec.structs.replace(
@@ -253,11 +239,7 @@ def _updated(change: Change, state: ContactState, kept: tuple[ContactState, ...]
         **{facet.value: value for facet, value in newer.items()},
         applied={**state.applied, **dict.fromkeys(newer, change.order)},
     )
-    note = (
-        f"changed or not known before: {', '.join(changed)}"
-        if changed
-        else "neither e-mail nor phone changed"
-    )
+    note = f"changed or not known before: {', '.join(changed)}" if changed else "neither e-mail nor phone changed"
     return Outcome(Verdict.APPLIED, note, (after,), None, revocations)
 
 
@@ -293,9 +275,7 @@ def _contract_ended(
         if each.tenant == change.tenant and each.contact_id and each.status is not Status.LEFT
     ]
     disabled = [account_disabled(change, ContactSubject(each.tenant, each.contact_id)) for each in present]
-    row = msgspec.structs.replace(
-        state, status=Status.SUSPENDED, applied={**state.applied, Facet.ACCESS: change.order}
-    )
+    row = msgspec.structs.replace(state, status=Status.SUSPENDED, applied={**state.applied, Facet.ACCESS: change.order})
     return Outcome(
         Verdict.APPLIED,
         f"the contract ended: all access of the tenant ends, {len(present)} contacts are known",
@@ -312,9 +292,7 @@ def _contract_ended(
 def _suspended(state: ContactState) -> ContactState:
     """Without personal data; a held leaving stays, so that a resumed contract cannot outlive it."""
     held = tuple(each for each in state.held if each.type is ChangeType.LEFT)
-    return msgspec.structs.replace(
-        state, status=Status.SUSPENDED, names=None, email=None, phone=None, held=held
-    )
+    return msgspec.structs.replace(state, status=Status.SUSPENDED, names=None, email=None, phone=None, held=held)
 
 
 def _is_newer(change: Change, state: ContactState, facet: Facet) -> bool:

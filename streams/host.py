@@ -16,7 +16,7 @@ from streams.lane import Answer, Lane
 from streams.tables import Tables
 
 
-class _Boot(BootStrategy):  # type: ignore[misc]
+class _Boot(BootStrategy):
     """Starts what Faust starts, but without its Kafka clients; `tables` are ours."""
 
     enable_kafka = False
@@ -25,7 +25,7 @@ class _Boot(BootStrategy):  # type: ignore[misc]
         return [self.app.followed] if self.app.followed is not None else []
 
 
-class ScrubApp(faust.App):  # type: ignore[misc]
+class ScrubApp(faust.App):
     """A Faust app with tables that are followed instead of recovered."""
 
     BootStrategy = _Boot

@@ -84,7 +84,7 @@ class RecordBatch:
                 self.answer.set_result(answer)
 
 
-class RecordRefused(Exception):  # noqa: N818 - an outcome of producing
+class RecordRefused(Exception):
     """The broker or the client refuses one of the outputs for its own sake."""
 
 
@@ -288,7 +288,9 @@ class Lane(Service):
         wanted = [TopicPartition(self.source, partition) for partition in sorted(self.assigned)]
         if not wanted:
             return {}
-        return {each.partition: each.offset for each in self._consumer.committed(wanted, timeout=30) if each.offset >= 0}
+        return {
+            each.partition: each.offset for each in self._consumer.committed(wanted, timeout=30) if each.offset >= 0
+        }
 
     async def _tick(self) -> None:
         """Outputs that are due without a record; fenced by committing the positions again."""
@@ -338,7 +340,9 @@ class Lane(Service):
         await self._in_thread(self._transaction, answer.outputs, offsets)
         answer.on_committed()
         self.metrics.transaction_seconds.labels(self.name).observe(time.monotonic() - started)
-        self._positions.update((partition, offset) for partition, offset in offsets.items() if partition in self.assigned)
+        self._positions.update(
+            (partition, offset) for partition, offset in offsets.items() if partition in self.assigned
+        )
         if self._on_committed is not None:
             await self._on_committed(self._written)
 

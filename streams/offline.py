@@ -5,12 +5,12 @@ whatever the order and however many processes work. A stream is read once, in ba
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
@@ -29,6 +29,8 @@ from streams.config import load
 from streams.keys import open_keyring
 
 LINES_TOGETHER = 1_000  # a batch: its lines teach each other, and a process is not started for less
+Batch = Sequence[tuple[str, int, bytes]]  # file, line number, line
+T = TypeVar("T")
 _NO_LIMIT = 1 << 40  # a line of a file is as long as it is; Kafka's limits do not apply
 
 
@@ -98,7 +100,7 @@ class _Worker:
         for each in known:
             self.known.add(self.job.tenant, each)
 
-    def taught(self, lines: Sequence[tuple[str, int, bytes]]) -> set[Known]:
+    def taught(self, lines: Batch) -> set[Known]:
         found: set[Known] = set()
         for line in lines:
             try:
@@ -107,7 +109,7 @@ class _Worker:
                 continue  # said when it is scrubbed
         return found
 
-    def scrub(self, lines: Sequence[tuple[str, int, bytes]]) -> list[Line]:
+    def scrub(self, lines: Batch) -> list[Line]:
         return [self._scrub(line) for line in lines]
 
     def _scrub(self, line: tuple[str, int, bytes]) -> Line:
@@ -144,7 +146,7 @@ def scrub_files(job: Job, paths: Sequence[Path], processes: int) -> Iterator[Lin
             yield from job.worker.scrub(batch)
         return
     with ProcessPoolExecutor(min(processes, os.cpu_count() or 1), initializer=_adopt, initargs=(job,)) as pool:
-        taught = set().union(*_mapped(pool, _taught, _batches(_lines(paths))))
+        taught: set[Known] = set().union(*_mapped(pool, _taught, _batches(_lines(paths))))
     job.known = [*job.known, *sorted(taught, key=lambda known: (known.type, known.value))]
     with ProcessPoolExecutor(processes, initializer=_adopt, initargs=(job,)) as pool:
         for done in _mapped(pool, _scrubbed, _batches(_lines(paths))):
@@ -158,15 +160,15 @@ def _adopt(job: Job) -> None:
     _adopted[:] = [job]
 
 
-def _taught(lines: Sequence[tuple[str, int, bytes]]) -> set[Known]:
+def _taught(lines: Batch) -> set[Known]:
     return _adopted[0].worker.taught(lines)
 
 
-def _scrubbed(lines: Sequence[tuple[str, int, bytes]]) -> list[Line]:
+def _scrubbed(lines: Batch) -> list[Line]:
     return _adopted[0].worker.scrub(lines)
 
 
-def _mapped(pool: Executor, function: object, batches: Iterator[Sequence[tuple[str, int, bytes]]]) -> Iterator[object]:
+def _mapped(pool: Executor, function: Callable[[Batch], T], batches: Iterator[Batch]) -> Iterator[T]:
     """Like `map`, in order, with only a few batches under way: files may be larger than memory."""
     waiting = [pool.submit(function, batch) for batch in islice(batches, 8)]
     while waiting:

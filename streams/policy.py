@@ -56,10 +56,7 @@ def load(path: Path | None = None) -> Policy:
     tree, lines = _read(path, text)
     violations = schemas.check("contact-policy", tree)
     if violations:
-        found = [
-            f"{path}:{_line(lines, each.pointer)}: {each.pointer or '/'}: {each.message}"
-            for each in violations
-        ]
+        found = [f"{path}:{_line(lines, each.pointer)}: {each.pointer or '/'}: {each.message}" for each in violations]
         raise UserError(found[0], *found[1:], _HINT)
     return msgspec.convert(tree, Policy)
 

@@ -34,9 +34,7 @@ def sealed(record: Record, entry: Entry, topic: str, key: bytes) -> Output:
     return Output(topic, None, seal(key, _encoder.encode(record), _CONTEXT), headers(entry))
 
 
-def entry(
-    record: Record, reason: QuarantineReason, stage: str, attempts: int = 1, tenant: str | None = None
-) -> Entry:
+def entry(record: Record, reason: QuarantineReason, stage: str, attempts: int = 1, tenant: str | None = None) -> Entry:
     """Why and from where. `tenant` only if it is a known tenant: else it is an input value."""
     return Entry(reason, stage, record.topic, record.partition, record.offset, record.timestamp, attempts, tenant)
 

@@ -48,7 +48,13 @@ def read_topic(settings: Settings, topic: str) -> Iterator[Read]:
                 for each in records:
                     if each.offset < ends[TopicPartition(each.topic, each.partition)]:
                         yield Read(
-                            each.topic, each.partition, each.offset, each.timestamp, each.key, each.value, list(each.headers)
+                            each.topic,
+                            each.partition,
+                            each.offset,
+                            each.timestamp,
+                            each.key,
+                            each.value,
+                            list(each.headers),
                         )
     finally:
         consumer.close()
@@ -58,5 +64,9 @@ def security(settings: Settings) -> dict[str, str]:
     """kafka-python's names of the librdkafka security properties that both clients share."""
     names = {"sasl.mechanism": "sasl_mechanism", "sasl.username": "sasl_plain_username"}
     names |= {"sasl.password": "sasl_plain_password", "security.protocol": "security_protocol"}
-    names |= {"ssl.ca.location": "ssl_cafile", "ssl.certificate.location": "ssl_certfile", "ssl.key.location": "ssl_keyfile"}
+    names |= {
+        "ssl.ca.location": "ssl_cafile",
+        "ssl.certificate.location": "ssl_certfile",
+        "ssl.key.location": "ssl_keyfile",
+    }
     return {names[name]: value for name, value in settings.kafka.items() if name in names}

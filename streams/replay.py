@@ -56,8 +56,6 @@ def replay(settings: Settings, key: bytes, reason: str | None) -> int:
 
 def _publish(producer: Producer, settings: Settings, read: Read, entry: Entry, key: bytes) -> None:
     record = original(read.value or b"", key)
-    producer.produce(
-        entry.topic, record.value, record.key, headers=list(record.headers), timestamp=record.timestamp
-    )
+    producer.produce(entry.topic, record.value, record.key, headers=list(record.headers), timestamp=record.timestamp)
     marker = [(REPLAYED_HEADER, place_of(read).encode())]
     producer.produce(settings.named.quarantine, None, None, partition=read.partition, headers=marker)

@@ -190,9 +190,7 @@ def tenant_sessions_revoked(end: ContractEnd, reason: str) -> Revocation:
     return Revocation(EventType.SESSION_REVOKED, TenantSubject(end), end.change, body)
 
 
-def rights_changed(
-    change: Change, subject: ContactSubject, roles: Iterable[str], rights: Iterable[str]
-) -> Revocation:
+def rights_changed(change: Change, subject: ContactSubject, roles: Iterable[str], rights: Iterable[str]) -> Revocation:
     """CAEP token-claims-change with all rights that the contact has from now on."""
     claims = {"roles": sorted(roles), "rights": sorted(rights)}
     body = _common(change) | {"initiating_entity": Initiator.ADMIN, "claims": claims}
@@ -201,9 +199,7 @@ def rights_changed(
 
 def identifier_changed(change: Change, subject: ContactSubject, changed: Sequence[str]) -> Revocation:
     """RISC identifier-changed, without the values: `changed` says which (`email`, `phone`)."""
-    return Revocation(
-        EventType.IDENTIFIER_CHANGED, subject, change, _common(change) | {"changed": list(changed)}
-    )
+    return Revocation(EventType.IDENTIFIER_CHANGED, subject, change, _common(change) | {"changed": list(changed)})
 
 
 def _common(change: Change) -> dict[str, Any]:

@@ -190,9 +190,7 @@ class Tables(Service):
         """
         assert self._consumer is not None
         wanted = {place: OffsetSpec.latest() for place in self._consumer.assignment()}
-        answers = self._admin.list_offsets(
-            wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=30
-        )
+        answers = self._admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=30)
         return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
 
     def _poll(self) -> tuple[list[Message], dict[tuple[str, int], int]]:

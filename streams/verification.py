@@ -42,7 +42,7 @@ class Rule(StrEnum):
     TXN = "there is a txn"
 
 
-class TokenRefused(UserError):  # noqa: N818 - beside scrubbers.records.Refused: an outcome
+class TokenRefused(UserError):
     """A token that breaks a rule; holds nothing of the token."""
 
     def __init__(self, rule: Rule) -> None:
@@ -118,9 +118,7 @@ def _public_key(keys: Mapping[str, Any], kid: object) -> RSAKey:
     """The one key of that name. A key set with two of a name says nothing."""
     named = keys.get("keys")
     found = (
-        [each for each in named if isinstance(each, dict) and each.get("kid") == kid]
-        if isinstance(named, list)
-        else []
+        [each for each in named if isinstance(each, dict) and each.get("kid") == kid] if isinstance(named, list) else []
     )
     _require(Rule.KEY, isinstance(kid, str) and len(found) == 1 and found[0].get("kty") == "RSA")
     try:
@@ -201,8 +199,4 @@ def _check_body(event: EventType, body: Mapping[str, Any]) -> None:
 
 def _is_told(reason: object) -> bool:
     """A non-empty object of texts by language (BCP 47)."""
-    return (
-        isinstance(reason, dict)
-        and bool(reason)
-        and all(isinstance(text, str) and text for text in reason.values())
-    )
+    return isinstance(reason, dict) and bool(reason) and all(isinstance(text, str) and text for text in reason.values())

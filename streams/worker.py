@@ -137,7 +137,9 @@ def _die_with_parent() -> None:
 
 def run_worker(app: Any) -> None:
     """Run a Faust app in this process until it is told to stop."""
-    faust.Worker(app, loglevel=os.environ.get("RMM_SCRUB_LOGLEVEL", "WARNING"), redirect_stdouts=False).execute_from_commandline()
+    faust.Worker(
+        app, loglevel=os.environ.get("RMM_SCRUB_LOGLEVEL", "WARNING"), redirect_stdouts=False
+    ).execute_from_commandline()
 
 
 def main(slot: int) -> None:

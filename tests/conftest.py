@@ -46,7 +46,10 @@ class Pipeline:
         base = {"topic_prefix": f"{name}.", "group": name, "partitions": 4, "web_port": embedded.free_ports(1)[0]}
         self.folder = folder
         self.settings = Settings(
-            bootstrap=bootstrap, keyring=str(folder / "keys.json"), state_dir=str(folder / "state"), **{**base, **options}
+            bootstrap=bootstrap,
+            keyring=str(folder / "keys.json"),
+            state_dir=str(folder / "state"),
+            **{**base, **options},
         )
         provisioner = Provisioner(self.settings)
         provisioner.apply(provisioner.plan())

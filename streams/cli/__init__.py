@@ -71,6 +71,13 @@ def _application(arguments: Sequence[str]) -> typer.Typer:
 
 def _usage(problem: Exception) -> str | None:
     """A usage error's message; click's own classes, which Typer may carry along as a copy."""
-    if type(problem).__name__ in {"UsageError", "BadParameter", "MissingParameter", "NoSuchOption", "BadOptionUsage", "BadArgumentUsage"}:
+    if type(problem).__name__ in {
+        "UsageError",
+        "BadParameter",
+        "MissingParameter",
+        "NoSuchOption",
+        "BadOptionUsage",
+        "BadArgumentUsage",
+    }:
         return str(getattr(problem, "format_message", problem.__str__)())
     return None

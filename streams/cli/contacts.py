@@ -18,23 +18,17 @@ from streams.policy import Policy
 from streams.revocations import Revocation, is_opaque
 from streams.verification import Claims, WholeTenant, verify
 
-app = typer.Typer(
-    name="contacts", help="Contact changes and the revocations they cause.", no_args_is_help=True
-)
+app = typer.Typer(name="contacts", help="Contact changes and the revocations they cause.", no_args_is_help=True)
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
 @app.command(epilog="Example: rmm-scrub contacts explain left.json --state contacts.json")
 def explain(
-    change: Annotated[
-        Path, typer.Argument(metavar="CHANGE.json", help="A contact change, a CloudEvent in JSON.")
-    ],
+    change: Annotated[Path, typer.Argument(metavar="CHANGE.json", help="A contact change, a CloudEvent in JSON.")],
     state: Annotated[
         Path | None,
-        typer.Option(
-            help="What is held of the contact, or a list with all of its tenant. None: nothing is known."
-        ),
+        typer.Option(help="What is held of the contact, or a list with all of its tenant. None: nothing is known."),
     ] = None,
     policy: Annotated[Path | None, typer.Option(help="A contact policy; the shipped one by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
@@ -53,9 +47,7 @@ def explain(
     epilog="Example: rmm-scrub contacts verify-set token.jws --jwks jwks.json -a AUDIENCE -i ISSUER",
 )
 def verify_set(
-    token: Annotated[
-        str, typer.Argument(metavar="TOKEN|FILE", help="A compact JWS, or a file that holds one.")
-    ],
+    token: Annotated[str, typer.Argument(metavar="TOKEN|FILE", help="A compact JWS, or a file that holds one.")],
     jwks: Annotated[Path, typer.Option(help="The issuer's JWK Set, a file.")],
     audience: Annotated[str, typer.Option("--audience", "-a", help="The expected `aud`.")],
     issuer: Annotated[str, typer.Option("--issuer", "-i", help="The expected `iss`.")],
@@ -89,9 +81,7 @@ def _states(path: Path | None, change: Change) -> list[ContactState]:
     except (msgspec.DecodeError, UnicodeDecodeError):  # whose text may quote the file
         raise UserError(f"{path}: a contact state or a list of them is expected, as JSON") from None
     states = found if isinstance(found, list) else [found]
-    if not all(
-        is_opaque(each.tenant) and (not each.contact_id or is_opaque(each.contact_id)) for each in states
-    ):
+    if not all(is_opaque(each.tenant) and (not each.contact_id or is_opaque(each.contact_id)) for each in states):
         raise UserError(f"{path}: tenant and contact_id are expected to be opaque ids")
     return [each for each in states if each.tenant == change.tenant]
 

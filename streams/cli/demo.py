@@ -31,7 +31,9 @@ def demo(
         show.revocations(console.out, result.tokens)
         show.quarantine(console.out, result.sealed)
         rate = len(result.inputs) / result.seconds
-        console.out.print(f"{len(result.inputs)} events in {result.seconds:.1f} s, {rate:,.0f} a second, from publishing on")
+        console.out.print(
+            f"{len(result.inputs)} events in {result.seconds:.1f} s, {rate:,.0f} a second, from publishing on"
+        )
         show.checks(console.out, result.checks)
     if not all(check.holds for check in result.checks):
         console.error("a check does not hold")

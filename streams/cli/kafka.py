@@ -54,6 +54,8 @@ def _folder(given: Path | None) -> Path:
 
 def _print(found: broker.Broker, as_json: bool) -> None:
     if as_json:
-        console.print_json({"running": True, "bootstrap": found.bootstrap, "folder": str(found.folder), "pid": found.pid})
+        console.print_json(
+            {"running": True, "bootstrap": found.bootstrap, "folder": str(found.folder), "pid": found.pid}
+        )
     else:
         console.out.print(found.bootstrap)

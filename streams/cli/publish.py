@@ -12,7 +12,8 @@ from schemas.errors import UserError
 from scrubbers.event import DocumentError, look_up, parse
 from streams.cli import console
 from streams.config import load
-from streams.publisher import Message, publish as send
+from streams.publisher import Message
+from streams.publisher import publish as send
 
 EPILOG = "Example: rmm-scrub publish events.ndjson --tenant acme --key-path host.name"
 
@@ -35,14 +36,11 @@ def publish(
             raise UserError("a header is name=value")
         headers.append((name, value.encode()))
     messages = (
-        Message(line, _key(line, key_path), headers, None, source, number)
-        for source, number, line in _lines(files)
+        Message(line, _key(line, key_path), headers, None, source, number) for source, number, line in _lines(files)
     )
     with Progress(console=console.err, transient=True, disable=not console.err.is_terminal) as progress:
         task = progress.add_task("publishing", total=None)
-        delivery = send(
-            messages, topic or settings.named.raw, settings, lambda count: progress.advance(task, count)
-        )
+        delivery = send(messages, topic or settings.named.raw, settings, lambda count: progress.advance(task, count))
     for failure in delivery.failures:
         console.error(f"{failure.source} line {failure.number}: not delivered ({failure.problem})")
     if as_json:

@@ -16,7 +16,9 @@ from streams.quarantine import original
 from streams.replay import entries, place_of
 from streams.replay import replay as publish_again
 
-app = typer.Typer(help="Records that could not be scrubbed: sealed, with a reason, and replayable.", no_args_is_help=True)
+app = typer.Typer(
+    help="Records that could not be scrubbed: sealed, with a reason, and replayable.", no_args_is_help=True
+)
 
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 KeyringFile = Annotated[Path | None, typer.Option("--keyring", help="Default: RMM_SCRUB_KEYRING.")]

@@ -22,7 +22,9 @@ def lint(rule_file: RuleFile = None, as_json: Json = False) -> None:
     if as_json:
         console.print_json({"rule_set": rule_set.identity, "digest": rule_set.digest()})
     else:
-        console.out.print(f"{rule_set.identity}: {len(rule_set.recognizers)} recognisers, {len(rule_set.fields)} field rules")
+        console.out.print(
+            f"{rule_set.identity}: {len(rule_set.recognizers)} recognisers, {len(rule_set.fields)} field rules"
+        )
 
 
 @app.command(epilog="Example: rmm-scrub rules test")

@@ -46,6 +46,8 @@ def scrub(
     if as_json:
         sys.stderr.write(f"{summary}\n".replace("'", '"'))
     else:
-        console.err.print(f"{lines} lines, {sum(findings.values())} findings {dict(findings)}, {refused.total()} left out")
+        console.err.print(
+            f"{lines} lines, {sum(findings.values())} findings {dict(findings)}, {refused.total()} left out"
+        )
     if refused:
         raise typer.Exit(1)

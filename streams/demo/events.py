@@ -252,7 +252,10 @@ def _placed(body: Any, scene: _Scene, number: int) -> list[tuple[str, bytes]]:
     if number % 10 == 5:
         attributes = {"specversion": "1.0", "id": f"evt-{number}", "type": "rmm.check", "tenantid": tenant}
         attributes["source"] = f"/agents/{scene.machine.name}"
-        return [("content-type", b"application/json"), *((f"ce_{key}", value.encode()) for key, value in attributes.items())]
+        return [
+            ("content-type", b"application/json"),
+            *((f"ce_{key}", value.encode()) for key, value in attributes.items()),
+        ]
     if number % 10 == 7:
         body["tenant"] = tenant
         return []

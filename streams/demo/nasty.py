@@ -22,7 +22,11 @@ def records(machine: Machine, first: int) -> list[Event]:
         ("unknown_tenant", host + b"}", [("tenant", b"nobody"), json]),
         ("contract_ended", host + b"}", [("tenant", ENDED_TENANT.encode()), json]),
         ("key_unavailable", host + b"}", [("tenant", KEYLESS_TENANT.encode()), json]),
-        ("schema_violation", host + b',"specversion":"1.0"}', [tenant, ("content-type", b"application/cloudevents+json")]),
+        (
+            "schema_violation",
+            host + b',"specversion":"1.0"}',
+            [tenant, ("content-type", b"application/cloudevents+json")],
+        ),
         ("already_pseudonymised", host + b"}", [tenant, json, ("scrub-scheme", b"v1")]),
     ]
     return [

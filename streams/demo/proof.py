@@ -29,7 +29,9 @@ def sequence(headers: Iterable[tuple[str, bytes | None]]) -> int | None:
     return int(found) if found else None
 
 
-def nothing_lost(inputs: Sequence[Event], scrubbed: Sequence[Read], origins: Mapping[tuple[int, int], int], sealed: Sequence[Read]) -> Check:
+def nothing_lost(
+    inputs: Sequence[Event], scrubbed: Sequence[Read], origins: Mapping[tuple[int, int], int], sealed: Sequence[Read]
+) -> Check:
     """Each input is exactly one scrubbed or one quarantined record; `origins`: raw (partition, offset) → number."""
     out = Counter(sequence(read.headers) for read in scrubbed)
     out.update(origins[entry.partition, entry.offset] for entry in map(_entry, sealed))
@@ -51,7 +53,7 @@ def nothing_leaked(outputs: Sequence[Read], identifiers: Mapping[str, set[str]],
     leaks = 0
     for read in outputs:
         number = sequence(read.headers)
-        known = identifiers.get(tenants[number], set()) if number in tenants else everyone
+        known = everyone if number is None or number not in tenants else identifiers.get(tenants[number], set())
         text = "\n".join(_texts(read)).lower()
         leaks += sum(1 for identifier in known if identifier in text and stands(identifier, text))
     return Check(
@@ -94,7 +96,7 @@ def order_kept(inputs: Sequence[Event], scrubbed: Sequence[Read]) -> Check:
     places: dict[tuple[str, str], list[tuple[int, int, int]]] = defaultdict(list)
     for read in scrubbed:
         number = sequence(read.headers)
-        if number in devices:
+        if number is not None and number in devices:
             places[devices[number]].append((read.partition, read.offset, number))
     good = sum(1 for found in places.values() if _in_order(found))
     return Check("order per device", good == len(places), f"{good} of {len(places)} devices")
@@ -118,7 +120,9 @@ def tokens(expected: Sequence[tuple[str, str]], found: Sequence[Claims]) -> Chec
     """The tokens of each contact are those its changes give, in that order (event's last word, contact)."""
     wanted, got = _by_contact(expected), _by_contact([_plain(claims) for claims in found])
     unique = len({claims.jti for claims in found}) == len(found)
-    return Check("revocations: exactly those the policy says, in order", wanted == got and unique, f"{len(found)} tokens")
+    return Check(
+        "revocations: exactly those the policy says, in order", wanted == got and unique, f"{len(found)} tokens"
+    )
 
 
 def _by_contact(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ from schemas.errors import UserError
 from scrubbers import rules
 from scrubbers.compiled import CompiledRules
 from scrubbers.detect import Detector, Span
-from scrubbers.keyring import Keyring, RootKey, root_path, wrapper_for
+from scrubbers.keyring import Keyring, RootKey, root_path
 from scrubbers.known import KnownEntities
 from scrubbers.recognise import Recogniser
 from scrubbers.records import Record, Refused
@@ -27,8 +27,8 @@ from streams.demo import changes as demo_changes
 from streams.demo import estate as demo_estate
 from streams.demo import nasty, proof
 from streams.demo.events import Event, from_files, generate
-from streams.inventory import Row
 from streams.groups import Group
+from streams.inventory import Row
 from streams.publisher import Message, publish
 from streams.quarantine import read_entry
 from streams.reader import Read, read_topic
@@ -105,7 +105,10 @@ class _Demo:
         contracts = dict.fromkeys(active, ContractStatus.ACTIVE) | {nasty.ENDED_TENANT: ContractStatus.ENDED}
         self._publish(
             self.settings.named.contracts,
-            [Message(orjson.dumps({"tenant": name, "status": status}), name.encode()) for name, status in contracts.items()],
+            [
+                Message(orjson.dumps({"tenant": name, "status": status}), name.encode())
+                for name, status in contracts.items()
+            ],
         )
         rows = self._inventory()
         self._publish(self.settings.named.known_entities, list(inventory.messages(rows, None, self.keyring)))
@@ -136,9 +139,7 @@ class _Demo:
         say(f"publishing {len(self.inputs)} events and {len(self.changes) + len(self.end)} contact changes")
         self.owners = self.events.readers()
         started = time.monotonic()
-        self._publish(
-            self.settings.named.raw, [Message(each.value, each.key, each.headers) for each in self.inputs]
-        )
+        self._publish(self.settings.named.raw, [Message(each.value, each.key, each.headers) for each in self.inputs])
         self._publish(self.settings.named.contact_changes, [Message(each.value, each.key) for each in self.changes])
         self._until(lambda: self.events.lag() == 0, "not every event was scrubbed")
         seconds = time.monotonic() - started
@@ -157,14 +158,22 @@ class _Demo:
         other = [read for read in quarantine if read not in sealed]
         origins = {place: proof.sequence(read.headers) or 0 for place, read in raw.items()}
         workers = {origins[place]: self.owners[place[0]] for place in raw}
-        tenants = {number: event.tenant for event in self.inputs if (number := proof.sequence(event.headers)) is not None}
+        tenants = {
+            number: event.tenant for event in self.inputs if (number := proof.sequence(event.headers)) is not None
+        }
         identifiers = self._identifiers()
         keys = jwks(self.keyring.signing_keys())
         revocations = self._read("revocations")
-        tokens = [verify(read.value or b"", keys, self.settings.portal_audience, self.settings.issuer) for read in revocations]
+        tokens = [
+            verify(read.value or b"", keys, self.settings.portal_audience, self.settings.issuer) for read in revocations
+        ]
         checks = [
             proof.nothing_lost(self.inputs, scrubbed, origins, sealed),
-            proof.nothing_leaked([*scrubbed, *quarantine, *revocations, *self._read("findings"), *self._read("audit")], identifiers, tenants),
+            proof.nothing_leaked(
+                [*scrubbed, *quarantine, *revocations, *self._read("findings"), *self._read("audit")],
+                identifiers,
+                tenants,
+            ),
             proof.same_pseudonyms(self.inputs, scrubbed, workers, identifiers),
             proof.order_kept(self.inputs, scrubbed),
         ]
@@ -173,7 +182,11 @@ class _Demo:
             checks.append(proof.survivors(self.inputs, scrubbed))
         expected = [token for change in (*self.changes, *self.end) for token in change.tokens]
         checks.append(proof.tokens(expected, tokens))
-        checks.append(proof.Check("invalid contact changes are in quarantine", len(other) == self._refused(), f"{len(other)} records"))
+        checks.append(
+            proof.Check(
+                "invalid contact changes are in quarantine", len(other) == self._refused(), f"{len(other)} records"
+            )
+        )
         return Result(self.inputs, scrubbed, quarantine, tokens, checks, seconds, Detector(self.recogniser).text)
 
     def _inventory(self) -> list[Row]:
@@ -185,7 +198,11 @@ class _Demo:
 
     def _identifiers(self) -> Mapping[str, set[str]]:
         """What must not be found: the estate's truth, and all that was known at the end, by tenant."""
-        found = {tenant: set(forms) for tenant, forms in demo_estate.identifiers(self.estate).items()} if self.generated else {}
+        found = (
+            {tenant: set(forms) for tenant, forms in demo_estate.identifiers(self.estate).items()}
+            if self.generated
+            else {}
+        )
         rows: Rows[KnownRow] = Rows(KnownRow)
         for read in self._read("known_entities"):
             rows.apply(read.key or b"", read.value)

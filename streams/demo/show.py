@@ -28,7 +28,9 @@ _KINDS = {"pc": "COMPUTER_NAME", "dom": "DOMAIN_NAME", "user": "USER_NAME", "mai
 _SHOWN = 700  # characters of an event
 
 
-def pairs(console: Console, events: Sequence[Event], scrubbed: Sequence[Read], spans: Callable[[str], Sequence[Span]]) -> None:
+def pairs(
+    console: Console, events: Sequence[Event], scrubbed: Sequence[Read], spans: Callable[[str], Sequence[Span]]
+) -> None:
     """One event of each kind, before and after, with what was found in colour."""
     outputs = {proof.sequence(read.headers): read for read in scrubbed}
     shown: set[str] = set()

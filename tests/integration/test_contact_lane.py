@@ -16,7 +16,9 @@ pytestmark = pytest.mark.integration
 NOW = datetime.now(UTC)
 
 
-def change(kind: str, contact: str, number: int, *, tenant: str = "acme", at: datetime = NOW, **data: object) -> Message:
+def change(
+    kind: str, contact: str, number: int, *, tenant: str = "acme", at: datetime = NOW, **data: object
+) -> Message:
     """A contact change as a CRM sends it."""
     body = {"tenant": tenant, "effective": at.isoformat(), **({"contact_id": contact} if contact else {}), **data}
     event = {"specversion": "1.0", "id": f"e-{number}", "source": "/crm", "type": f"rmm.{kind}", "data": body}
@@ -46,7 +48,14 @@ def test_each_change_gives_its_tokens_in_order(pipeline: Pipeline) -> None:
             "contact_changes",
             [
                 change("contact.updated", "c1", 1, email="a@b.example"),
-                change("contact.role-changed", "c1", 2, at=NOW + timedelta(milliseconds=1), previous_role="technician", new_role="viewer"),
+                change(
+                    "contact.role-changed",
+                    "c1",
+                    2,
+                    at=NOW + timedelta(milliseconds=1),
+                    previous_role="technician",
+                    new_role="viewer",
+                ),
                 change("contact.left", "c2", 3),
             ],
         )
@@ -95,7 +104,9 @@ def test_a_contracts_end_revokes_everyone_and_stops_telemetry(pipeline: Pipeline
     """One token for the tenant, one for each known contact; telemetry is quarantined from then on."""
     pipeline.tenants("acme")
     with pipeline.workers():
-        pipeline.send("contact_changes", [change("contact.updated", name, n, phone="1") for n, name in enumerate(("c1", "c2"))])
+        pipeline.send(
+            "contact_changes", [change("contact.updated", name, n, phone="1") for n, name in enumerate(("c1", "c2"))]
+        )
         pipeline.until(pipeline.drained)
         pipeline.send("contact_changes", [change("contract.ended", "", 9, at=NOW + timedelta(milliseconds=5))])
         pipeline.until(pipeline.drained)
@@ -103,7 +114,11 @@ def test_a_contracts_end_revokes_everyone_and_stops_telemetry(pipeline: Pipeline
         pipeline.until(pipeline.drained)
 
     found = [(key, event) for key, event, _ in claims(pipeline) if event != "identifier-changed"]
-    assert sorted(found) == [("acme|", "session-revoked"), ("acme|c1", "account-disabled"), ("acme|c2", "account-disabled")]
+    assert sorted(found) == [
+        ("acme|", "session-revoked"),
+        ("acme|c1", "account-disabled"),
+        ("acme|c2", "account-disabled"),
+    ]
     assert [read_entry(read.headers).reason for read in pipeline.read("quarantine")] == ["contract_ended"]
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import orjson
 import pytest
@@ -30,12 +31,15 @@ def test_start_status_stop_on_the_command_line(tmp_path, capsysbinary, monkeypat
     assert main(["kafka", "stop", *folder]) == 0
 
     assert broker.running(tmp_path / "kafka") is None
-    assert not os.path.exists(f"/proc/{started['pid']}")
+    assert not Path(f"/proc/{started['pid']}").exists()
 
 
 def test_it_ends_with_a_killed_parent(tmp_path) -> None:
     """A test run or demo that is SIGKILLed leaves no Kafka behind."""
-    code = "import sys; from pathlib import Path; from streams import broker; print(broker.start(Path(sys.argv[1])).pid, flush=True); input()"
+    code = (
+        "import sys; from pathlib import Path; from streams import broker; "
+        "print(broker.start(Path(sys.argv[1])).pid, flush=True); input()"
+    )
     parent = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -1,5 +1,6 @@
 """Kill -9 of workers under load: a `read_committed` reader finds every input exactly once."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from collections import Counter
 import pytest
 
 from scrubbers.records import Record
+from streams import broker as embedded
 from streams.host import add_lane, new_app
 from streams.lane import Answer, Output
 from streams.metrics import Metrics
@@ -68,8 +70,6 @@ def test_three_kills_in_two_hundred_thousand_events(pipeline: Pipeline) -> None:
 
 def test_a_restarted_broker_changes_the_time_and_not_the_count(tmp_path) -> None:
     """The broker is killed under load and comes back with its data: nothing is lost or doubled."""
-    from streams import broker as embedded
-
     running = embedded.start(tmp_path / "kafka")
     try:
         pipeline = Pipeline(running.bootstrap, tmp_path)
@@ -92,8 +92,6 @@ def test_a_restarted_broker_changes_the_time_and_not_the_count(tmp_path) -> None
 
 def test_a_poison_record_is_isolated_and_the_others_of_its_batch_go_through(pipeline: Pipeline) -> None:
     """An agent that fails on one record: the batch is retried, split, and only that record is sealed."""
-    import asyncio
-
     settings, key = pipeline.settings, bytes(32)
     app = new_app(settings, web_port=None)
     tries: Counter[bytes] = Counter()
@@ -108,7 +106,13 @@ def test_a_poison_record_is_isolated_and_the_others_of_its_batch_go_through(pipe
         return sealed(record, entry(record, reason, stage, attempts), settings.named.quarantine, key)
 
     lane = add_lane(
-        app, "poison", answer, source=settings.named.raw, settings=settings, identity="0", metrics=Metrics(),
+        app,
+        "poison",
+        answer,
+        source=settings.named.raw,
+        settings=settings,
+        identity="0",
+        metrics=Metrics(),
         quarantine=quarantine,
     )
     values = [b"v%d" % number for number in range(100)]

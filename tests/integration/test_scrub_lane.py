@@ -5,8 +5,8 @@ import base64
 import orjson
 import pytest
 
-from scrubbers.pseudonyms import Pseudonymiser
 from scrubbers.entities import EntityType
+from scrubbers.pseudonyms import Pseudonymiser
 from streams.inventory import Row, messages
 from streams.publisher import Message
 from tests.conftest import Pipeline, header, record
@@ -169,7 +169,9 @@ def test_rotation_opens_a_new_domain_without_a_restart(pipeline: Pipeline) -> No
         pipeline.keyring.shred("acme")
         pipeline.until(lambda: domains_after(pipeline, event) and pipeline.read("quarantine") != [], 20)
 
-    names = {header(read, "scrub-domain"): orjson.loads(read.value)["host"]["name"] for read in pipeline.read("scrubbed")}
+    names = {
+        header(read, "scrub-domain"): orjson.loads(read.value)["host"]["name"] for read in pipeline.read("scrubbed")
+    }
     assert set(names) == {"acme/k01", "acme/k02"}
     assert names["acme/k01"] != names["acme/k02"]
     assert {header(read, "__rmm-scrub.errors.reason") for read in pipeline.read("quarantine")} == {"key_unavailable"}

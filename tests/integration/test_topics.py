@@ -1,14 +1,15 @@
 """Topics, ACLs and publishing against the broker."""
 
-from kafka import KafkaAdminClient
-from kafka.partitioner.default import murmur2
-
 import orjson
 import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.partitioner.default import murmur2
 
 from schemas.errors import UserError
 from streams.cli import main
 from streams.config import Settings
+from streams.reader import read_topic
 from streams.topics import TOPICS, Kind, Provisioner
 from tests.conftest import Pipeline
 
@@ -34,8 +35,6 @@ def test_a_changed_configuration_and_missing_partitions_are_mended(kafka, tmp_pa
     provisioner = Provisioner(small)
     provisioner.apply(provisioner.plan())
     client = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    from kafka.admin import ConfigResource, ConfigResourceType
-
     client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, small.named.raw, configs={"retention.ms": "1000"})])
     client.close()
     wide = Provisioner(Settings(bootstrap=kafka.bootstrap, topic_prefix=f"{tmp_path.name}.", partitions=3))
@@ -76,7 +75,5 @@ def test_publish_confirms_each_line_and_keys_by_a_path(pipeline: Pipeline, monke
 
 def test_a_missing_topic_is_named(kafka) -> None:
     """Reading a topic that is not there says which."""
-    from streams.reader import read_topic
-
     with pytest.raises(UserError, match="there is no topic nowhere"):
         list(read_topic(Settings(bootstrap=kafka.bootstrap), "nowhere"))

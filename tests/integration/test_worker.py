@@ -4,6 +4,7 @@ import os
 import signal
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import orjson
 import pytest
@@ -35,7 +36,11 @@ def test_health_and_metrics_say_what_the_worker_does(pipeline: Pipeline) -> None
         table, _ = get(pipeline, "/table/")
 
     assert status == 200
-    assert orjson.loads(body) == {"live": True, "ready": True, "checks": {"tables": True, "scrub": True, "contacts": True}}
+    assert orjson.loads(body) == {
+        "live": True,
+        "ready": True,
+        "checks": {"tables": True, "scrub": True, "contacts": True},
+    }
     assert b'rmm_scrub_outcomes_total{lane="scrub",outcome="scrubbed"} 1.0' in metrics
     assert b'rmm_scrub_quarantined_total{lane="scrub",reason="malformed_json"} 1.0' in metrics
     assert b"H-1" not in metrics
@@ -48,14 +53,16 @@ def test_a_worker_that_dies_is_started_again_and_sigterm_stops_all(pipeline: Pip
     with pipeline.workers(2) as supervisor:
         before = worker_pids(supervisor.pid)
         os.kill(before[0], signal.SIGKILL)
-        pipeline.until(lambda: len(set(worker_pids(supervisor.pid)) - set(before)) == 1 and len(worker_pids(supervisor.pid)) == 2)
+        pipeline.until(
+            lambda: len(set(worker_pids(supervisor.pid)) - set(before)) == 1 and len(worker_pids(supervisor.pid)) == 2
+        )
         pipeline.until(lambda: pipeline.workers_at_work() == 2)
         after = worker_pids(supervisor.pid)
         supervisor.send_signal(signal.SIGTERM)
         code = supervisor.wait(60)
 
     assert code == 0
-    assert not any(os.path.exists(f"/proc/{pid}") for pid in {*before, *after})
+    assert not any(Path(f"/proc/{pid}").exists() for pid in {*before, *after})
 
 
 def test_workers_end_with_a_killed_supervisor(pipeline: Pipeline) -> None:
@@ -65,7 +72,7 @@ def test_workers_end_with_a_killed_supervisor(pipeline: Pipeline) -> None:
         [worker] = worker_pids(supervisor.pid)
         supervisor.kill()
         supervisor.wait()
-        pipeline.until(lambda: not os.path.exists(f"/proc/{worker}"), 60)
+        pipeline.until(lambda: not Path(f"/proc/{worker}").exists(), 60)
 
 
 def test_a_wrong_setting_is_said_once_and_ends_the_command(pipeline: Pipeline, monkeypatch, capsys) -> None:

@@ -170,9 +170,7 @@ class TestOthers:
     def test_ended_contract_needs_its_date(self):
         """Grace periods are counted from it."""
         assert schemas.check("contract", {"tenant": "acme", "status": "active"}) == []
-        assert schemas.check("contract", {"tenant": "acme", "status": "ended"}) == [
-            Violation("/ended", "is required")
-        ]
+        assert schemas.check("contract", {"tenant": "acme", "status": "ended"}) == [Violation("/ended", "is required")]
 
     def test_known_entity(self):
         """A row as the workers write it, and one of an unknown type."""
@@ -232,9 +230,7 @@ class TestAsyncApi:
     def test_speaks_asyncapi_3_with_kafka_bindings_0_5(self):
         """Version numbers of the specifications."""
         assert ASYNCAPI["asyncapi"] == "3.0.0"
-        assert {each["bindings"]["kafka"]["bindingVersion"] for each in ASYNCAPI["channels"].values()} == {
-            "0.5.0"
-        }
+        assert {each["bindings"]["kafka"]["bindingVersion"] for each in ASYNCAPI["channels"].values()} == {"0.5.0"}
 
     def test_schema_files_travel_with_the_package(self):
         """They stand beside the loader."""

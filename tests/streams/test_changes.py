@@ -22,9 +22,7 @@ class TestParse:
     def test_reads_a_change(self):
         """Times in UTC, whatever their offset."""
         found = parse_change(
-            orjson.dumps(
-                document(ChangeType.ROLE_CHANGED, new_role="viewer") | {"time": "2026-02-28T00:00:00Z"}
-            )
+            orjson.dumps(document(ChangeType.ROLE_CHANGED, new_role="viewer") | {"time": "2026-02-28T00:00:00Z"})
         )
         assert (found.tenant, found.contact_id, found.new_role) == ("acme", "c-1", "viewer")
         assert found.effective == NOON
@@ -59,8 +57,6 @@ class TestParse:
 
     def test_keeps_nothing_that_nobody_reads(self):
         """A leaving that carries a name does not hold it."""
-        found = parse_change(
-            orjson.dumps(document(ChangeType.LEFT, names={"full": "Jo Berg"}, email="jo@example.org"))
-        )
+        found = parse_change(orjson.dumps(document(ChangeType.LEFT, names={"full": "Jo Berg"}, email="jo@example.org")))
         assert b"Jo Berg" not in msgspec.json.encode(found)
         assert b"example.org" not in msgspec.json.encode(found)

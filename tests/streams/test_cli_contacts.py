@@ -102,9 +102,7 @@ class TestExplain:
 
     def test_contract_with_all_its_contacts(self, change_file, state_file, capfd):
         """A list of states is the tenant's; another tenant's contact is left alone."""
-        states = state_file(
-            *(ContactState(t, c) for t, c in [("acme", "c-2"), ("acme", "c-1"), ("other", "c-3")])
-        )
+        states = state_file(*(ContactState(t, c) for t, c in [("acme", "c-2"), ("acme", "c-1"), ("other", "c-3")]))
         assert main(["contacts", "explain", change_file("rmm.contract.ended"), "--state", states]) == 0
         told = capfd.readouterr().out
         assert "1. CAEP session-revoked for everyone of acme" in told
@@ -131,9 +129,7 @@ class TestExplain:
 
     def test_invalid_change_says_where(self, change_file, capfd):
         """Exit 1, the JSON Pointer, no value; nothing on stdout."""
-        assert (
-            main(["contacts", "explain", change_file("rmm.contact.left", contact_id="jo@example.org")]) == 1
-        )
+        assert main(["contacts", "explain", change_file("rmm.contact.left", contact_id="jo@example.org")]) == 1
         told = capfd.readouterr()
         assert told.out == ""
         assert "/data/contact_id: expected an opaque id" in told.err
@@ -182,9 +178,7 @@ class TestVerifySet:
 
     def test_refused_token(self, token, key_file, capfd):
         """Exit 1 and the rule."""
-        assert (
-            main(["contacts", "verify-set", token, "--jwks", key_file, "-a", "https://x/", "-i", ISSUER]) == 1
-        )
+        assert main(["contacts", "verify-set", token, "--jwks", key_file, "-a", "https://x/", "-i", ISSUER]) == 1
         assert "aud holds the expected audience" in capfd.readouterr().err
 
     @pytest.mark.parametrize("content", [b"{", b"[]", b'{"keys": 3}'])

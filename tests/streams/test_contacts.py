@@ -95,9 +95,7 @@ class TestLeft:
 
     def test_data_goes(self):
         """Nothing personal and no role stays, only that this contact has left."""
-        known = after(
-            role("admin"), updated(names={"full": "Jo Berg"}, email="jo@example.org", phone="+31 20 1")
-        )
+        known = after(role("admin"), updated(names={"full": "Jo Berg"}, email="jo@example.org", phone="+31 20 1"))
         state = after(left(days=0), state=known)
         assert state == ContactState("acme", "c-1", Status.LEFT, applied=state.applied)
         assert b"Jo Berg" not in msgspec.json.encode(state)
@@ -216,10 +214,7 @@ class TestRoleChanged:
     def test_offsets_are_instants(self):
         """01:00+02:00 is earlier than 00:00Z of the same day."""
         state = after(role("viewer", effective="2026-02-01T00:00:00Z"))
-        assert (
-            apply(role("admin", event="r-2", effective="2026-02-01T01:00:00+02:00"), state).verdict
-            is Verdict.STALE
-        )
+        assert apply(role("admin", event="r-2", effective="2026-02-01T01:00:00+02:00"), state).verdict is Verdict.STALE
 
     def test_ended_contract_gives_nothing(self):
         """Neither by the contracts table nor after the end has suspended the contact."""
@@ -232,9 +227,7 @@ class TestRoleChanged:
 class TestUpdated:
     def test_changed_identifier_is_told_without_its_value(self):
         """Which one, not what."""
-        outcome = apply(
-            updated(email="new@example.org", days=0, event="u-2"), after(updated(email="old@example.org"))
-        )
+        outcome = apply(updated(email="new@example.org", days=0, event="u-2"), after(updated(email="old@example.org")))
         assert events(outcome) == [IDENTIFIER]
         assert outcome.revocations[0].body["changed"] == ["email"]
         assert "example.org" not in orjson.dumps(outcome.revocations[0].body).decode()
@@ -242,9 +235,7 @@ class TestUpdated:
 
     def test_email_and_phone_are_one_event(self):
         """One token for the change."""
-        outcome = apply(
-            updated(email="n@example.org", phone="2", previous_email="o@example.org", previous_phone="1")
-        )
+        outcome = apply(updated(email="n@example.org", phone="2", previous_email="o@example.org", previous_phone="1"))
         assert [each.body["changed"] for each in outcome.revocations] == [["email", "phone"]]
 
     @pytest.mark.parametrize(
@@ -254,9 +245,7 @@ class TestUpdated:
         """Case and spacing do not count, names are no identifiers; the new spelling is kept."""
         known = after(updated(email="jo@example.org", phone="+312012345", names={"full": "Jo Berg"}))
         outcome = apply(
-            updated(
-                event="u-2", days=0, **({k: v.strip() if isinstance(v, str) else v for k, v in same.items()})
-            ),
+            updated(event="u-2", days=0, **({k: v.strip() if isinstance(v, str) else v for k, v in same.items()})),
             known,
         )
         assert (outcome.verdict, outcome.revocations) == (Verdict.APPLIED, ())
@@ -295,9 +284,7 @@ class TestUpdated:
 
     def test_stale_update_says_nothing(self):
         """All that it brings has been updated since."""
-        outcome = apply(
-            updated(email="old@example.org", event="u-0", days=-5), after(updated(email="new@example.org"))
-        )
+        outcome = apply(updated(email="old@example.org", event="u-0", days=-5), after(updated(email="new@example.org")))
         assert (outcome.verdict, outcome.revocations, outcome.states) == (Verdict.STALE, (), ())
 
 

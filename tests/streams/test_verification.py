@@ -161,9 +161,7 @@ class TestVerify:
         payload = base64.urlsafe_b64encode(orjson.dumps(good(jti="x"))).rstrip(b"=").decode()
         assert refused(f"{header}.{payload}.{signature}") is Rule.SIGNATURE
 
-    @pytest.mark.parametrize(
-        "keys", [{}, {"keys": None}, {"keys": [None]}, {"keys": [{"kid": "k1", "kty": "RSA"}]}]
-    )
+    @pytest.mark.parametrize("keys", [{}, {"keys": None}, {"keys": [None]}, {"keys": [{"kid": "k1", "kty": "RSA"}]}])
     def test_refuses_all_without_usable_keys(self, keys):
         """A broken key set verifies nothing."""
         assert refused(signed(good()), keys=keys) is Rule.KEY
@@ -196,26 +194,17 @@ class TestVerify:
         claims = good(sub_id=COMPLEX | {"user": {"format": "opaque", "id": "c-1"}})
         assert verify(signed(claims), KEYS, AUDIENCE, ISSUER).subject == CONTACT
 
-    @given(
-        st.binary()
-        | st.text()
-        | st.from_regex(r"[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*", fullmatch=True)
-    )
+    @given(st.binary() | st.text() | st.from_regex(r"[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*", fullmatch=True))
     def test_any_other_bytes_are_refused(self, token):
         """Property: never another exception."""
         assert refused(token) in set(Rule)
 
     @given(
         st.recursive(
-            st.none()
-            | st.booleans()
-            | st.integers(-(2**31), 2**31)
-            | st.sampled_from(["complex", "opaque", "acme"]),
+            st.none() | st.booleans() | st.integers(-(2**31), 2**31) | st.sampled_from(["complex", "opaque", "acme"]),
             lambda inner: (
                 st.lists(inner, max_size=3)
-                | st.dictionaries(
-                    st.sampled_from(["format", "user", "tenant", "id", "sub", "iss"]), inner, max_size=4
-                )
+                | st.dictionaries(st.sampled_from(["format", "user", "tenant", "id", "sub", "iss"]), inner, max_size=4)
             ),
             max_leaves=12,
         )
@@ -263,9 +252,7 @@ class TestSharedVectors:
     def test_accepts_the_right_ones(self, jti):
         """RISC and CAEP examples, the contract's end for the whole tenant among them."""
         claims = verify(signed(BY_JTI[jti], EXAMPLES["jose_header"]), KEYS, AUDIENCE, ISSUER)
-        assert claims.subject == (
-            WholeTenant("t-42") if jti == "j6" else ContactSubject("t-42", "contact-8f3a")
-        )
+        assert claims.subject == (WholeTenant("t-42") if jti == "j6" else ContactSubject("t-42", "contact-8f3a"))
 
     @pytest.mark.parametrize("jti", ["j3", "j5"])
     def test_scim_events_are_another_profile(self, jti):
@@ -275,11 +262,7 @@ class TestSharedVectors:
     @pytest.mark.parametrize("case", (INVALID or {}).get("cases", []), ids=lambda case: case["id"])
     def test_refuses_the_wrong_ones(self, case):
         """Each for the rule that it breaks."""
-        claims = (
-            BY_JTI["j2"] | case["claims"]
-            if case["id"] == "scim-old-urn"
-            else case.get("claims", BY_JTI["j2"])
-        )
+        claims = BY_JTI["j2"] | case["claims"] if case["id"] == "scim-old-urn" else case.get("claims", BY_JTI["j2"])
         assert refused(signed(claims, case.get("jose_header"))) is BROKEN[case["id"]]
 
 
