@@ -29,14 +29,13 @@ NETBIOS_LENGTH = 15  # the sixteenth character is the service suffix (Microsoft 
 
 # Letters of any script: normalise() turns them into an A-label. An underscore is no DNS character, but
 # Windows and RMM tools allow it in names.
-_LABEL = re.compile(r"(?=.{1,63}$)[^\W_](?:[\w-]*\w)?|_?[^\W_][\w-]*", re.UNICODE)
-_HOST = r"[^\W_][\w-]*(?:\.[^\W_][\w-]*)*\.?"
+_LABEL = re.compile(r"(?=.{1,63}$)_?[^\W_](?:[\w-]*\w)?")
 _UNC = re.compile(
     r"(?:\\\\\?\\UNC\\|\\\\|//)(?P<host>[^\\/@\s]+)(?:@SSL)?(?:@\d+)?(?:[\\/].*)?", re.IGNORECASE | re.DOTALL
 )
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/@\s]*@)?(?P<host>\[[^\]\s]+\]|[^/:?#\s]+)", re.IGNORECASE)
 _SPN = re.compile(r"[A-Za-z][\w-]{1,30}/(?P<host>[^/:@\s]+)(?::[\w-]+)?(?:/[^@\s]+)?(?:@(?P<realm>[\w.-]+))?")
-_DOMAIN_ACCOUNT = re.compile(r"(?P<domain>[^\\/\s:@]+)\\+(?P<account>[^\\/:@\"]+)")
+_DOMAIN_ACCOUNT = re.compile(r"(?P<domain>[^\\/:@]+)\\+(?P<account>[^\\/:@\"]+)")
 _AT = re.compile(r"(?P<user>[^@\s\\/]+)@(?P<host>[\w.-]+)")
 _PORT = re.compile(r"(?P<host>.+?):\d{1,5}", re.DOTALL)
 _LIST = re.compile(r"[^,;|\s]+")

@@ -52,8 +52,8 @@ def worth_knowing(known: Known) -> bool:
     """Whether a value may be hunted in text it does not stand in a known field of.
 
     Not: values that name nobody, ordinary words, numbers, fewer than three characters, one letter over and
-    over, names without a letter, service labels (`_ldap`), IP addresses (they have recognisers), and types that are found by their
-    form.
+    over, names without a letter, service labels (`_ldap`), IP addresses (they have recognisers), and types
+    that are found by their form.
     """
     value = known.value
     if known.type not in _HUNTED or len(value) < SHORTEST or not is_named(value) or value in _ORDINARY:

@@ -1,0 +1,122 @@
+"""Pseudonyms: one value, one text, whatever its spelling; forms that stay valid."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.errors import UserError
+from scrubbers.addresses import canonical, parse_ip
+from scrubbers.entities import EntityType as E
+from scrubbers.keyring import Keyring
+from scrubbers.pseudonyms import Pseudonymiser
+
+RING = Keyring.throwaway()
+RING.add_tenant("acme")
+RING.add_tenant("borealis")
+ACME = Pseudonymiser(RING.tenant("acme"))
+BOREALIS = Pseudonymiser(RING.tenant("borealis"))
+
+
+@pytest.mark.parametrize("spelling", ["UTICA", "utica", "Utica.", "UTICA$", "\\\\UTICA"])
+def test_one_machine_has_one_pseudonym_in_every_spelling(spelling: str) -> None:
+    """15 characters: a DNS label and a NetBIOS name."""
+    pseudonym = ACME.replace(E.COMPUTER_NAME, spelling)
+    assert pseudonym == ACME.replace(E.COMPUTER_NAME, "utica")
+    assert re.fullmatch(r"pc-[a-z2-7]{12}", pseudonym)
+
+
+def test_a_dns_name_shares_its_label_with_the_bare_name_and_its_domain_with_others() -> None:
+    """`utica.example.local` and `nashua.example.local`."""
+    utica = ACME.replace(E.COMPUTER_NAME, "UTICA.example.local")
+    nashua = ACME.replace(E.COMPUTER_NAME, "nashua.EXAMPLE.local.")
+    assert utica.split(".")[0] == ACME.replace(E.COMPUTER_NAME, "utica")
+    assert utica.split(".")[1] == nashua.split(".")[1] == ACME.replace(E.DOMAIN_NAME, "example.local")
+
+
+def test_the_field_does_not_change_the_pseudonym() -> None:
+    """Windows writes computers into domain fields: form alone decides."""
+    values = ["WORKSTATION5", "example.local", "web01.example.com"]
+    assert [ACME.replace(E.COMPUTER_NAME, v) for v in values] == [ACME.replace(E.DOMAIN_NAME, v) for v in values]
+
+
+def test_tenants_are_unlinkable() -> None:
+    """No value has the same pseudonym for two tenants."""
+    values = [(E.COMPUTER_NAME, "utica"), (E.USER_NAME, "jdoe"), (E.IP_ADDRESS, "10.1.2.3"), (E.EMAIL_ADDRESS, "a@b.nl")]
+    assert all(ACME.replace(*value) != BOREALIS.replace(*value) for value in values)
+
+
+@pytest.mark.parametrize(
+    "spelling", ["10.20.1.2", "010.020.001.002", "::ffff:10.20.1.2", "::ffff:a14:102", "10-20-1-2", "2.1.20.10.in-addr.arpa"]
+)
+def test_all_spellings_of_an_address_have_one_pseudonym(spelling: str) -> None:
+    """Read back, they are the same address."""
+    written = parse_ip(ACME.replace(E.IP_ADDRESS, spelling))
+    assert canonical(written.packed) == ACME.replace(E.IP_ADDRESS, "10.20.1.2")
+
+
+def test_networks_keep_their_mask_and_contain_their_addresses() -> None:
+    """`10.20.0.0/16` becomes a /16 with zero host bits around the pseudonym of `10.20.1.2`."""
+    network, mask = ACME.replace(E.IP_ADDRESS, "10.20.0.0/16").split("/")
+    inside = ACME.replace(E.IP_ADDRESS, "10.20.1.2")
+    assert mask == "16"
+    assert network.endswith(".0.0")
+    assert inside.split(".")[:2] == network.split(".")[:2]
+    assert not ACME.replace(E.IP_ADDRESS, "10.20.1.2/16").endswith(".0.0/16")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "255.255.255.255", "224.0.0.251", "::1", "::", "ff02::fb"])
+def test_addresses_of_nobody_pass(address: str) -> None:
+    """Loopback, unspecified, broadcast, multicast."""
+    assert ACME.replace(E.IP_ADDRESS, address) == address
+
+
+@pytest.mark.parametrize("address", ["169.254.33.7", "fe80::1", "ff02::1:ff3c:4d5e", "192.0.2.1", "10.0.0.1"])
+def test_addresses_of_somebody_do_not(address: str) -> None:
+    """Link-local and solicited-node too: they carry the MAC."""
+    assert ACME.replace(E.IP_ADDRESS, address) != address
+
+
+def test_what_is_called_an_address_and_is_none_never_stands() -> None:
+    """Fail closed with a token."""
+    assert re.fullmatch(r"ip-[a-z2-7]{12}", ACME.replace(E.IP_ADDRESS, "10.0.0.999"))
+
+
+@pytest.mark.parametrize("mac", ["00:1a:2b:3c:4d:5e", "00-1A-2B-3C-4D-5E", "001a.2b3c.4d5e", "001A2B3C4D5E"])
+def test_macs_keep_their_form_and_become_locally_administered(mac: str) -> None:
+    """Unicast, locally administered (IEEE 802c), the same digits in every form."""
+    pseudonym = ACME.replace(E.MAC_ADDRESS, mac)
+    digits = re.sub(r"[^0-9a-f]", "", pseudonym.lower())
+    assert re.sub(r"[0-9a-fA-F]", "x", pseudonym) == re.sub(r"[0-9a-fA-F]", "x", mac)
+    assert int(digits[:2], 16) & 0b11 == 0b10
+    assert digits == ACME.replace(E.MAC_ADDRESS, "001a2b3c4d5e")
+
+
+def test_broadcast_macs_pass() -> None:
+    """They name no device."""
+    assert ACME.replace(E.MAC_ADDRESS, "ff:ff:ff:ff:ff:ff") == "ff:ff:ff:ff:ff:ff"
+
+
+def test_mail_stays_mail_under_a_domain_that_cannot_exist() -> None:
+    """RFC 6761 `.invalid`; the user's token joins with the user name."""
+    user, domain = ACME.replace(E.EMAIL_ADDRESS, "JDoe@Example.com").split("@")
+    assert user == ACME.replace(E.USER_NAME, "jdoe")
+    assert domain == f"{ACME.replace(E.DOMAIN_NAME, 'example.com')}.invalid"
+
+
+def test_operators_are_chosen_by_type_and_unknown_ones_refused() -> None:
+    """generalise, redact, keep."""
+    chosen = Pseudonymiser(RING.tenant("acme"), {E.IP_ADDRESS: "generalise", E.USER_NAME: "redact", E.PERSON: "keep"})
+    assert chosen.replace(E.IP_ADDRESS, "10.1.2.3") == "10.1.2.0/24"
+    assert chosen.replace(E.USER_NAME, "jdoe") == "<USER_NAME>"
+    assert chosen.replace(E.PERSON, "Jan") == "Jan"
+    with pytest.raises(UserError, match="cannot be given generalise"):
+        Pseudonymiser(RING.tenant("acme"), {E.PERSON: "generalise"})
+
+
+@given(st.ip_addresses(), st.ip_addresses())
+def test_different_addresses_have_different_pseudonyms(one: object, other: object) -> None:
+    """Injective."""
+    images = ACME.replace(E.IP_ADDRESS, str(one)), ACME.replace(E.IP_ADDRESS, str(other))
+    assert (parse_ip(str(one)).packed == parse_ip(str(other)).packed) == (images[0] == images[1])
