@@ -26,7 +26,7 @@ test: lint
 	@$(BIN)/python -m pytest -q -m "not soak"
 
 bench: $(STAMP)
-	@$(BIN)/rmm-scrub bench
+	@$(BIN)/python -m benchmarks
 
 soak: $(STAMP)
 	@$(BIN)/python -m pytest -q -m soak --timeout 3600

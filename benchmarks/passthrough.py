@@ -109,9 +109,3 @@ def _lane(bootstrap: str, source: str, target: str, events: int, prefix: str) ->
 
     asyncio.run(run())
     return events / (marks[-1] - marks[0])
-
-
-if __name__ == "__main__":
-    import sys
-
-    print(measure(sys.argv[1]))

@@ -10,13 +10,10 @@ import msgspec
 import regex
 
 from scrubbers.entities import EntityType, Finding
-from scrubbers.findings import RuleFailure, Settler
+from scrubbers.findings import MATCH_SECONDS, RuleFailure, Settler
 from scrubbers.prefilter import Prefilter
 from scrubbers.rules import REGEX_FLAGS, Recogniser, RuleSet
 from scrubbers.validators import VALIDATORS, Validator
-
-# Longer than any honest expression takes on a record of the largest size; a batch stays inside its budget.
-MATCH_SECONDS = 1.0
 
 
 class _Expression(msgspec.Struct, frozen=True):

@@ -70,7 +70,7 @@ def parse(text: str | bytes) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as problem:
-        if "recursion" in str(problem).lower():
+        if "depth limit" in str(problem):
             raise TooDeep from None
         raise DocumentError("not JSON") from None
 

@@ -9,6 +9,8 @@ from scrubbers.entities import EntityType, Finding
 from scrubbers.rules import REGEX_FLAGS, Allow, RuleSet
 
 DEFAULT_THRESHOLD = 0.4
+# Longer than any honest expression takes on a record of the largest size; a batch stays inside its budget.
+MATCH_SECONDS = 1.0
 
 
 class RuleFailure(Exception):
@@ -28,7 +30,11 @@ class Settler:
                 self._allowed[kind].append(_Allowed(rule))
 
     def settle(self, text: str, found: Iterable[Finding]) -> list[Finding]:
-        """The findings that stand, in order; those that an allow rule lets through are marked."""
+        """The findings that stand, in order; those that an allow rule lets through are marked.
+
+        Raises:
+            RuleFailure: an allow rule's expression did not end in its time.
+        """
         strong = [each for each in found if each.score >= self._thresholds[each.type]]
         return [self._marked(text, each) for each in resolved(strong)] if strong else []
 
@@ -41,11 +47,17 @@ class Settler:
 
 class _Allowed:
     def __init__(self, rule: Allow) -> None:
+        self._name = rule.name
         self._values = frozenset(value.lower() for value in rule.values)
         self._patterns = [regex.compile(pattern, REGEX_FLAGS) for pattern in rule.patterns]
 
     def lets_through(self, value: str) -> bool:
-        return value.lower() in self._values or any(pattern.fullmatch(value) for pattern in self._patterns)
+        if value.lower() in self._values:
+            return True
+        try:
+            return any(pattern.fullmatch(value, timeout=MATCH_SECONDS) for pattern in self._patterns)
+        except TimeoutError:
+            raise RuleFailure(self._name) from None
 
 
 def resolved(found: Sequence[Finding]) -> list[Finding]:

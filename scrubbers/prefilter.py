@@ -5,7 +5,7 @@ the expression does, and perhaps elsewhere. What cannot be widened with certaint
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import hyperscan
 
@@ -16,11 +16,12 @@ _FLAGS = (
     | hyperscan.HS_FLAG_MULTILINE
     | hyperscan.HS_FLAG_PREFILTER
     | hyperscan.HS_FLAG_ALLOWEMPTY
-    | hyperscan.HS_FLAG_UTF8
-    | hyperscan.HS_FLAG_UCP
 )
-# The `regex` module ignores the case of these too: long s, Kelvin sign, Turkic dotted and dotless i.
-_SAME_LETTERS = str.maketrans({"ſ": "s", "K": "k", "İ": "i", "ı": "i"})
+# The `regex` module ignores the case of these too: dotted I, long s, Kelvin sign.
+_SAME_LETTERS = str.maketrans({"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"})
+# One byte a character, this one for all outside ASCII: Hyperscan's Unicode classes take minutes to compile.
+_OTHER = r"\x80"
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 _LOOK_AROUND = ("(?=", "(?!", "(?<=", "(?<!")
 _GROUP = re.compile(r"\((?:\?(?:-?i)?:|\?P?<\w+>)?")
@@ -34,11 +35,10 @@ class Prefilter:
     """Expressions by their position; `candidates` names those that may match."""
 
     def __init__(self, expressions: Sequence[str]) -> None:
-        widened = [_compilable(widen(each)) for each in expressions]
-        self.always = [number for number, each in enumerate(widened) if each is None]
-        taken = {number: each for number, each in enumerate(widened) if each is not None}
-        self._database = _compiled(list(taken.values()), list(taken)) if taken else None
-        self._scratch = hyperscan.Scratch(self._database) if taken else None
+        widened = {number: each for number, text in enumerate(expressions) if (each := widen(text)) is not None}
+        self._database, taken = _database(widened)
+        self._scratch = hyperscan.Scratch(self._database) if self._database is not None else None
+        self.always = [number for number in range(len(expressions)) if number not in taken]
 
     def candidates(self, text: str) -> list[int]:
         """The expressions that may match, in their order."""
@@ -49,11 +49,15 @@ class Prefilter:
         def on_match(number: int, start: int, end: int, flags: int, context: object) -> None:  # noqa: ARG001
             fired.append(number)
 
-        folded = text if text.isascii() else text.translate(_SAME_LETTERS)
-        # A lone surrogate is nothing that Hyperscan may be given; it matches as little as `?` does.
-        self._database.scan(folded.encode("utf-8", "replace"), match_event_handler=on_match, scratch=self._scratch)
+        self._database.scan(_as_bytes(text), match_event_handler=on_match, scratch=self._scratch)
         fired.sort()
         return fired
+
+
+def _as_bytes(text: str) -> bytes:
+    if text.isascii():
+        return text.encode()
+    return _NOT_ASCII.sub("\x80", text.translate(_SAME_LETTERS)).encode("latin-1")
 
 
 def widen(expression: str) -> str | None:
@@ -93,21 +97,20 @@ def _widened(tokens: Sequence[str]) -> str:
 def _edge(token: str, bound: str) -> list[str]:
     """What a look-around asks for at an end of the expression, as characters to match; none if it says little."""
     opening = next(each for each in _LOOK_AROUND if token.startswith(each))
-    inner = list(_tokens(token[len(opening) : -1]))
+    inner = token[len(opening) : -1]
     if opening[-1] == "=":
-        return [f"(?:{_widened(inner)})"]
-    if len(inner) != 1 or (others := _complement(inner[0])) is None:
-        return []
-    return [f"(?:{bound}|{others})"]
+        return [f"(?:{_widened(list(_tokens(inner)))})"]
+    others = _complement(inner)
+    return [] if others is None else [f"(?:{bound}|{others})"]
 
 
-def _complement(token: str) -> str | None:
-    """The class of all characters but those of a class or an escape."""
-    if token.startswith("[^"):
-        return f"[{token[2:]}"
-    if token.startswith("["):
-        return f"[^{token[1:]}"
-    return f"[^{token}]" if token.startswith("\\") else None
+def _complement(expression: str) -> str | None:
+    """The class of all characters but those of an expression that is one class, or one escape."""
+    if len(expression) == 2 and expression[0] == "\\":
+        return _class(f"[^{expression}]")
+    if not expression.startswith("[") or _class_length(expression) != len(expression):
+        return None
+    return _class(f"[{expression[2:]}" if expression.startswith("[^") else f"[^{expression[1:]}")
 
 
 def _is_zero_width(token: str) -> bool:
@@ -128,11 +131,11 @@ def _tokens(expression: str) -> Iterator[str]:
         position += length
         if token.startswith("(") and not token.startswith(_LOOK_AROUND):
             case_counts.append(expression[position - length : position] == "(?-i:")
-        elif token == ")":
+        elif token == ")":  # noqa: S105 - of an expression
             case_counts.pop()
         elif token.startswith("[^") and any(case_counts):
             raise _UncertainError  # without case it would exclude more
-        possessive = token == "+" and repeated  # noqa: S105 - of an expression
+        possessive = token == "+" and repeated
         repeated = _is_repeat(token)
         if not possessive:
             yield token
@@ -153,24 +156,34 @@ def _next(rest: str) -> tuple[str, int]:
         return _escape(rest)
     if rest[0] == "[":
         length = _class_length(rest)
-        _check_class(rest[:length])
-        return rest[:length], length
+        return _class(rest[:length]), length
     if rest[0] == "{":
         return _repeat(rest)
-    return rest[0], 1
+    return rest[0] if rest[0].isascii() else _OTHER, 1
 
 
 def _escape(rest: str) -> tuple[str, int]:
     token = rest[:2]
-    if token in _ZERO_WIDTH_ESCAPES or token[1:] in _PLAIN_ESCAPES or not token[1:].isalnum():
+    if token in _ZERO_WIDTH_ESCAPES or token[1:] in "tnrf":
         return token, 2
-    raise _UncertainError
+    if token[1:] in "dDwWsS":
+        return _class(f"[{token}]"), 2
+    if token[1:].isalnum():
+        raise _UncertainError
+    return token if token.isascii() else _OTHER, 2
 
 
-def _check_class(text: str) -> None:
-    for letter in re.findall(r"\\(.)", text, re.DOTALL):
-        if letter.isalnum() and letter not in _PLAIN_ESCAPES:
-            raise _UncertainError
+def _class(text: str) -> str:
+    """A class of bytes that matches at least as much."""
+    escapes = re.findall(r"\\(.)", text, re.DOTALL)
+    if any(letter.isalnum() and letter not in _PLAIN_ESCAPES for letter in escapes):
+        raise _UncertainError
+    if not text.startswith("[^"):
+        others = _OTHER if not text.isascii() or any(letter in "dDwWsS" for letter in escapes) else ""
+        return f"[{others}{_NOT_ASCII.sub('', text[1:])}"
+    if not text.isascii():
+        raise _UncertainError
+    return f"(?:{text}|{_OTHER})" if any(letter in "DWS" for letter in escapes) else text
 
 
 def _repeat(rest: str) -> tuple[str, int]:
@@ -207,20 +220,30 @@ def _class_length(text: str) -> int:
     return position + 1
 
 
-def _compilable(expression: str | None) -> str | None:
-    """The expression if Hyperscan takes it (it refuses what is too large)."""
-    if expression is None:
-        return None
+def _database(expressions: Mapping[int, str]) -> tuple[hyperscan.Database | None, Mapping[int, str]]:
+    """The expressions compiled, and which of them Hyperscan took (it refuses what is too large)."""
+    if not expressions:
+        return None, expressions
     try:
-        _compiled([expression], [0])
+        return _compiled(expressions), expressions
     except hyperscan.error:
-        return None
-    return expression
+        taken = {number: each for number, each in expressions.items() if _compiles(each)}
+    return (_compiled(taken) if taken else None), taken
 
 
-def _compiled(expressions: Sequence[str], numbers: Sequence[int]) -> hyperscan.Database:
+def _compiles(expression: str) -> bool:
+    try:
+        _compiled({0: expression})
+    except hyperscan.error:
+        return False
+    return True
+
+
+def _compiled(expressions: Mapping[int, str]) -> hyperscan.Database:
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(
-        expressions=[each.encode() for each in expressions], ids=list(numbers), flags=[_FLAGS] * len(expressions)
+        expressions=[each.encode() for each in expressions.values()],
+        ids=list(expressions),
+        flags=[_FLAGS] * len(expressions),
     )
     return database

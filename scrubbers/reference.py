@@ -12,9 +12,8 @@ from presidio_analyzer import Pattern as PresidioPattern
 from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
-from scrubbers.compiled import MATCH_SECONDS
 from scrubbers.entities import EntityType, Finding
-from scrubbers.findings import RuleFailure, Settler
+from scrubbers.findings import MATCH_SECONDS, RuleFailure, Settler
 from scrubbers.rules import REGEX_FLAGS, Recogniser, RuleSet
 from scrubbers.validators import VALIDATORS
 

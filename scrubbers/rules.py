@@ -115,9 +115,10 @@ def _shipped() -> RuleSet:
 def _load(path: Path) -> RuleSet:
     merged: dict[str, Any] = {}
     problems: list[str] = []
+    names: set[str] = set()
     for file in _files(path):
         tree, node = _parsed(file)
-        problems += _violations(file, tree, node)
+        problems += _violations(file, tree, node, names)
         if not problems:
             _merge(merged, tree)
     if problems:
@@ -148,11 +149,37 @@ def _parsed(file: Path) -> tuple[Any, yaml.Node | None]:
         raise RuleProblem(f"{file}: cannot be read") from None
 
 
-def _violations(file: Path, tree: Any, node: yaml.Node | None) -> list[str]:
+def _violations(file: Path, tree: Any, node: yaml.Node | None, names: set[str]) -> list[str]:
+    """What is wrong in a file; `names` are those of the rules before it, and get its own."""
     found = [(_steps(each.pointer), each.message) for each in schemas.check("rule-set", tree)]
+    twice = [] if found else list(_members_written_twice(node))
     if not found:
-        found = list(_bad_expressions(tree))
-    return [f"{file}:{_line(node, place)}: {_pointer(place)}: {message}" for place, message in found]
+        found = [*_bad_expressions(tree), *_names_used_twice(tree, names)]
+    problems = [(_line(node, place), f"{_pointer(place)}: {message}") for place, message in found]
+    return [f"{file}:{line}: {problem}" for line, problem in sorted([*problems, *twice])]
+
+
+def _names_used_twice(tree: dict[str, Any], names: set[str]) -> Iterator[tuple[list[str | int], str]]:
+    """Findings carry a rule's name: recognisers, fields and allow rules must be told apart by it."""
+    for kind in ("recognizers", "fields", "allow"):
+        for index, rule in enumerate(tree.get(kind, ())):
+            if rule["name"] in names:
+                yield [kind, index, "name"], "another rule has this name"
+            names.add(rule["name"])
+
+
+def _members_written_twice(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
+    """YAML keeps the last of two members without a word, and a rule would be lost."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if str(key.value) in seen:
+                yield int(key.start_mark.line) + 1, f"{key.value}: is written twice"
+            seen.add(str(key.value))
+            yield from _members_written_twice(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _members_written_twice(item)
 
 
 def _bad_expressions(tree: dict[str, Any]) -> Iterator[tuple[list[str | int], str]]:

@@ -81,6 +81,11 @@ class Job:
         """The scrubber; made anew in each process, since compiled rules cannot travel."""
         return _Worker(self)
 
+    def teach(self, known: Iterable[Known]) -> None:
+        """Names that every process shall know from now on."""
+        self.known = [*self.known, *known]
+        self.worker.learn(known)
+
     def __getstate__(self) -> dict[str, object]:
         return {name: value for name, value in self.__dict__.items() if name != "worker"}
 
@@ -147,7 +152,7 @@ def scrub_files(job: Job, paths: Sequence[Path], processes: int) -> Iterator[Lin
         return
     with ProcessPoolExecutor(min(processes, os.cpu_count() or 1), initializer=_adopt, initargs=(job,)) as pool:
         taught: set[Known] = set().union(*_mapped(pool, _taught, _batches(_lines(paths))))
-    job.known = [*job.known, *sorted(taught, key=lambda known: (known.type, known.value))]
+    job.teach(taught)
     with ProcessPoolExecutor(processes, initializer=_adopt, initargs=(job,)) as pool:
         for done in _mapped(pool, _scrubbed, _batches(_lines(paths))):
             yield from done

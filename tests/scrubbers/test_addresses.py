@@ -41,7 +41,8 @@ def test_a_form_is_read_and_another_address_written_in_it(surface, address, pref
 
 
 @pytest.mark.parametrize(
-    "text", ["", "256.1.1.1", "1.2.3", "1.2.3.4.5", "12:30:45", "::g", "10.0.0.0/33", "a-b-c-d", "std::vector", "1-2-3-400"]
+    "text",
+    ["", "256.1.1.1", "1.2.3", "1.2.3.4.5", "12:30:45", "::g", "10.0.0.0/33", "a-b-c-d", "std::vector", "1-2-3-400"],
 )
 def test_what_is_no_address_is_none(text: str) -> None:
     """Look-alikes."""

@@ -66,7 +66,12 @@ def test_paths_are_semantic() -> None:
         "tags": [{"tag": "host", "value": "d"}],
     }
     found = {leaf.text: leaf.path for leaf in leaves(document, 20) if not leaf.is_key and len(leaf.text) == 1}
-    assert found == {"a": ("host", "name"), "b": ("l", "*"), "c": ("@otlp", "host", "ip", "*"), "d": ("tags", "*", "host")}
+    assert found == {
+        "a": ("host", "name"),
+        "b": ("l", "*"),
+        "c": ("@otlp", "host", "ip", "*"),
+        "d": ("tags", "*", "host"),
+    }
 
 
 @given(JSON)

@@ -1,7 +1,6 @@
 """The keyring: independent keys, atomic writes, refusal of what is unsafe."""
 
 import base64
-import os
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -121,5 +120,5 @@ def test_no_key_in_any_repr(ring: Keyring) -> None:
 
 def test_files_are_for_their_owner_only(ring: Keyring, tmp_path: Path) -> None:
     """Keyring and root key: mode 0600."""
-    modes = {os.stat(tmp_path / name).st_mode & 0o777 for name in ("keys.json", "keys.json.root")}
+    modes = {(tmp_path / name).stat().st_mode & 0o777 for name in ("keys.json", "keys.json.root")}
     assert modes == {0o600}

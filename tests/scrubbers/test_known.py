@@ -23,7 +23,17 @@ def found(known: KnownEntities, text: str, tenant: str = "acme") -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "text", ["disk full on FS01", r"\\fs01\c$", "FS01$", "(Fs01)", "fs01.other.example", "PSEXESVC-FS01-72-stdin", "a_fs01_b", "fs01:80"]
+    "text",
+    [
+        "disk full on FS01",
+        r"\\fs01\c$",
+        "FS01$",
+        "(Fs01)",
+        "fs01.other.example",
+        "PSEXESVC-FS01-72-stdin",
+        "a_fs01_b",
+        "fs01:80",
+    ],
 )
 def test_a_known_name_is_found_wherever_it_stands(text: str) -> None:
     """In any case, bounded by anything but letters and digits."""
@@ -86,7 +96,7 @@ def test_a_forgotten_name_is_no_longer_found_and_the_version_says_so() -> None:
 
 
 NAMES = st.from_regex(r"[a-z]{2,6}[0-9]{1,3}(?:-[a-z0-9]{2,6})?", fullmatch=True)
-AROUND = st.sampled_from(["", " ", "\\\\", "\"", "(", "/", "=", ": ", ",", "\t", "@"])
+AROUND = st.sampled_from(["", " ", "\\\\", '"', "(", "/", "=", ": ", ",", "\t", "@"])
 
 
 @given(NAMES, AROUND, AROUND, st.booleans())
@@ -94,4 +104,6 @@ def test_any_known_name_is_found_in_any_surroundings(name: str, before: str, aft
     """Whatever separates it."""
     known = knowing(name)
     text = before + (name.upper() if upper else name) + after
-    assert [each.lower() for each in found(known, text)] == ([name] if worth_knowing(Known(E.COMPUTER_NAME, name)) else [])
+    assert [each.lower() for each in found(known, text)] == (
+        [name] if worth_knowing(Known(E.COMPUTER_NAME, name)) else []
+    )

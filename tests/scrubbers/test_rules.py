@@ -94,6 +94,14 @@ def test_selectors_match_by_path_without_case() -> None:
     match = Selectors(fields).match
     names = [
         getattr(match(path), "name", None)
-        for path in [("host",), ("x", "host"), ("x", "y", "IP"), ("ip", "*"), ("q", "User", "Name"), ("a", "b", "c"), ("a", "c")]
+        for path in [
+            ("host",),
+            ("x", "host"),
+            ("x", "y", "IP"),
+            ("ip", "*"),
+            ("q", "User", "Name"),
+            ("a", "b", "c"),
+            ("a", "c"),
+        ]
     ]
     assert names == ["exact", None, "last", "last", "pair", "pair", None]

@@ -11,7 +11,12 @@ def test_variables_override_the_file(tmp_path) -> None:
     file = tmp_path / "rmm.yaml"
     file.write_text("group: a\npartitions: 3\ntopics: {raw: x.raw}\nkafka: {security.protocol: SSL}\n")
     settings = load(
-        {"RMM_SCRUB_CONFIG": str(file), "RMM_SCRUB_GROUP": "b", "RMM_SCRUB_TOPIC_PREFIX": "p.", "RMM_SCRUB_LIMIT_DEPTH": "9"}
+        {
+            "RMM_SCRUB_CONFIG": str(file),
+            "RMM_SCRUB_GROUP": "b",
+            "RMM_SCRUB_TOPIC_PREFIX": "p.",
+            "RMM_SCRUB_LIMIT_DEPTH": "9",
+        }
     )
     assert (settings.group, settings.partitions, settings.limits.depth) == ("b", 3, 9)
     assert (settings.named.raw, settings.named.audit) == ("p.x.raw", "p.rmm.access.audit")
@@ -24,7 +29,8 @@ def test_a_topic_is_renamed_by_its_variable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("partitions: many", "partitions"), ("nonsense: 1", "nonsense"), ("a: [", "line"), ("- x", "mapping")]
+    ("text", "said"),
+    [("partitions: many", "partitions"), ("nonsense: 1", "nonsense"), ("a: [", "line"), ("- x", "mapping")],
 )
 def test_what_is_wrong_is_named(tmp_path, text: str, said: str) -> None:
     """With the file or the setting."""
