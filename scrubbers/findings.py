@@ -9,6 +9,7 @@ from scrubbers.entities import EntityType, Finding
 from scrubbers.rules import REGEX_FLAGS, Allow, RuleSet
 
 DEFAULT_THRESHOLD = 0.4
+_NAMES = frozenset({EntityType.COMPUTER_NAME, EntityType.DOMAIN_NAME})
 # Longer than any honest expression takes on a record of the largest size; a batch stays inside its budget.
 MATCH_SECONDS = 1.0
 
@@ -61,12 +62,23 @@ class _Allowed:
 
 
 def resolved(found: Sequence[Finding]) -> list[Finding]:
-    """Findings without overlaps: the higher score wins, then the longer, then the earlier; in text order."""
+    """Findings without overlaps: the higher score wins, then the longer, then the earlier; in text order.
+
+    A part of a name never stands before the whole: with `example.local` known and `utica.example.local`
+    found by its form, the host would be left standing.
+    """
     if len(found) < 2:
         return list(found)
+    whole = [each for each in found if not any(_is_part(each, other) for other in found)]
     chosen: list[Finding] = []
-    ranked = sorted(found, key=lambda each: (-each.score, each.start - each.end, each.start, each.type, each.rule))
+    ranked = sorted(whole, key=lambda each: (-each.score, each.start - each.end, each.start, each.type, each.rule))
     for each in ranked:
         if all(each.end <= other.start or each.start >= other.end for other in chosen):
             chosen.append(each)
     return sorted(chosen)
+
+
+def _is_part(each: Finding, other: Finding) -> bool:
+    longer = other.end - other.start > each.end - each.start
+    inside = other.start <= each.start and each.end <= other.end
+    return longer and inside and each.type in _NAMES and other.type in _NAMES and not other.allowed

@@ -132,7 +132,7 @@ class KnownEntities:
         found: list[Finding] = []
         for token in _TOKEN.finditer(text):
             pieces = [piece.span() for piece in _PIECE.finditer(text, *token.span())]
-            found += _runs(values, beginnings, text, pieces)
+            found += _whole_host(list(_runs(values, beginnings, text, pieces)), text, token.start())
         if words := self._several.get(tenant):
             found += _several_words(values, words, text)
         return found
@@ -155,6 +155,16 @@ def _runs(
                 yield Finding(start, behind, kind, 1.0, RULE)
                 index = last + 1
                 break
+
+
+def _whole_host(found: list[Finding], text: str, start: int) -> list[Finding]:
+    """A dotted name that ends in a known domain is a computer of the tenant's, all of it."""
+    last = found[-1] if found else None
+    if last is None or last.start == start or text[last.start - 1] != ".":
+        return found
+    if last.type is not EntityType.DOMAIN_NAME or "." not in text[last.start : last.end]:
+        return found
+    return [Finding(start, last.end, EntityType.COMPUTER_NAME, 1.0, RULE)]
 
 
 def _several_words(values: dict[str, EntityType], first: set[str], text: str) -> Iterator[Finding]:

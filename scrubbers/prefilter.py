@@ -131,7 +131,7 @@ def _tokens(expression: str) -> Iterator[str]:
         position += length
         if token.startswith("(") and not token.startswith(_LOOK_AROUND):
             case_counts.append(expression[position - length : position] == "(?-i:")
-        elif token == ")":  # noqa: S105 - of an expression
+        elif token == ")":
             case_counts.pop()
         elif token.startswith("[^") and any(case_counts):
             raise _UncertainError  # without case it would exclude more

@@ -52,6 +52,14 @@ def test_the_longest_name_is_taken() -> None:
     assert found(known, "utica.example.local UTICA jansen-lt") == ["utica.example.local", "UTICA", "jansen-lt"]
 
 
+def test_a_host_under_a_known_domain_is_found_whole() -> None:
+    """Also one that nobody has seen yet, next to one that is known."""
+    known = knowing("fs19")
+    known.add("acme", Known(E.DOMAIN_NAME, "ad.example.nl"))
+    text = "AMS-FS19.ad.example.nl and fs19.ad.example.nl in ad.example.nl"
+    assert found(known, text) == ["AMS-FS19.ad.example.nl", "fs19.ad.example.nl", "ad.example.nl"]
+
+
 def test_tenants_know_their_own_names_only() -> None:
     """Another tenant's text is left alone."""
     assert found(knowing("fs01"), "fs01", "borealis") == []

@@ -1,0 +1,60 @@
+"""Thresholds, allow rules and overlaps: how matches become findings."""
+
+import msgspec
+import pytest
+
+from scrubbers.entities import EntityType, Finding
+from scrubbers.findings import RuleFailure, Settler, resolved
+from scrubbers.rules import Allow, RuleSet
+
+NAME, ADDRESS = EntityType.COMPUTER_NAME, EntityType.IP_ADDRESS
+
+
+def rule_set(**parts: object) -> RuleSet:
+    """A rule set with only these parts."""
+    return msgspec.structs.replace(RuleSet("mine", "1"), **parts)
+
+
+def found(start: int, end: int, score: float = 0.8, kind: EntityType = NAME, rule: str = "r") -> Finding:
+    """A finding."""
+    return Finding(start, end, kind, score, rule)
+
+
+def test_of_two_that_overlap_the_higher_score_stands() -> None:
+    """Whatever their types and lengths."""
+    long, sure = found(0, 20, 0.5), found(5, 9, 0.9, ADDRESS)
+    assert resolved([long, sure]) == [sure]
+
+
+def test_of_equal_scores_the_longer_stands_then_the_earlier() -> None:
+    """So that no half of a name is left."""
+    assert resolved([found(4, 8), found(0, 9)]) == [found(0, 9)]
+    assert resolved([found(2, 6), found(0, 4)]) == [found(0, 4)]
+
+
+def test_neighbours_both_stand_in_the_order_of_the_text() -> None:
+    """Touching is not overlapping."""
+    assert resolved([found(4, 8), found(0, 4)]) == [found(0, 4), found(4, 8)]
+
+
+def test_a_finding_below_the_threshold_of_its_type_is_dropped() -> None:
+    """0.4 unless the rule set says otherwise."""
+    settler = Settler(rule_set(thresholds={ADDRESS: 0.7}))
+    weak = [found(0, 2, 0.39), found(3, 5, 0.69, ADDRESS)]
+    strong = [found(6, 8, 0.4), found(9, 11, 0.7, ADDRESS)]
+    assert settler.settle("x" * 12, [*weak, *strong]) == strong
+
+
+def test_what_an_allow_rule_lets_through_is_marked_and_stays() -> None:
+    """Values in any case, patterns over the whole value, only for the rule's types."""
+    settler = Settler(rule_set(allow=(Allow("a", (NAME,), ("Gateway",), (r"pub\d+",)),)))
+    text = "gateway pub12 pub12x gateway"
+    marks = [found(0, 7), found(8, 13), found(14, 20), found(21, 28, kind=ADDRESS)]
+    assert [each.allowed for each in settler.settle(text, marks)] == [True, True, False, False]
+
+
+def test_an_allow_rule_that_does_not_end_is_a_failure() -> None:
+    """Named by the rule, without the text."""
+    settler = Settler(rule_set(allow=(Allow("endless", (NAME,), patterns=(r"(?:a|aa)+b",)),)))
+    with pytest.raises(RuleFailure, match=r"^endless$"):
+        settler.settle("a" * 80, [found(0, 80)])
