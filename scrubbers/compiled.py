@@ -60,16 +60,12 @@ def without_duplicates(found: Sequence[Finding]) -> list[Finding]:
     if len(found) < 2:
         return list(found)
     kept: list[Finding] = []
+    near: list[Finding] = []  # those of the type at hand that reach as far as the next one's start
     for each in sorted(found, key=lambda one: (one.type, one.start, one.start - one.end, -one.score)):
-        inside = any(
-            other.type is each.type
-            and other.start <= each.start
-            and each.end <= other.end
-            and each.score <= other.score
-            for other in kept
-        )
-        if not inside:
+        near = [other for other in near if other.type is each.type and other.end >= each.start]
+        if not any(each.end <= other.end and each.score <= other.score for other in near):
             kept.append(each)
+            near.append(each)
     return kept
 
 

@@ -1,5 +1,6 @@
 """From matches to findings: thresholds, allow rules, duplicates and overlaps. Both engines end here."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -9,6 +10,8 @@ from scrubbers.entities import EntityType, Finding
 from scrubbers.rules import REGEX_FLAGS, Allow, RuleSet
 
 DEFAULT_THRESHOLD = 0.4
+_INNER = frozenset({EntityType.COMPUTER_NAME, EntityType.DOMAIN_NAME, EntityType.USER_NAME})
+_OUTER = frozenset({EntityType.COMPUTER_NAME, EntityType.EMAIL_ADDRESS})
 _NAMES = frozenset({EntityType.COMPUTER_NAME, EntityType.DOMAIN_NAME})
 # Longer than any honest expression takes on a record of the largest size; a batch stays inside its budget.
 MATCH_SECONDS = 1.0
@@ -64,21 +67,37 @@ class _Allowed:
 def resolved(found: Sequence[Finding]) -> list[Finding]:
     """Findings without overlaps: the higher score wins, then the longer, then the earlier; in text order.
 
-    A part of a name never stands before the whole: with `example.local` known and `utica.example.local`
-    found by its form, the host would be left standing.
+    A name inside a longer name or an e-mail address lends it its score: if the shorter won (a known domain
+    in an unknown host's name), the rest would be left standing.
     """
     if len(found) < 2:
         return list(found)
-    whole = [each for each in found if not any(_is_part(each, other) for other in found)]
-    chosen: list[Finding] = []
-    ranked = sorted(whole, key=lambda each: (-each.score, each.start - each.end, each.start, each.type, each.rule))
-    for each in ranked:
-        if all(each.end <= other.start or each.start >= other.end for other in chosen):
-            chosen.append(each)
-    return sorted(chosen)
+    ordered = sorted(found, key=lambda each: (each.start, -each.end))
+    scores = _lent(ordered)
+    chosen: list[Finding] = []  # in text order
+    for index in sorted(range(len(ordered)), key=lambda index: (-scores[index], *_rank(ordered[index]))):
+        each = ordered[index]
+        place = bisect_right(chosen, each.start, key=lambda other: other.start)
+        clear_before = place == 0 or chosen[place - 1].end <= each.start
+        if clear_before and (place == len(chosen) or each.end <= chosen[place].start):
+            chosen.insert(place, each)
+    return chosen
 
 
-def _is_part(each: Finding, other: Finding) -> bool:
-    longer = other.end - other.start > each.end - each.start
-    inside = other.start <= each.start and each.end <= other.end
-    return longer and inside and each.type in _NAMES and other.type in _NAMES and not other.allowed
+def _rank(each: Finding) -> tuple[int, int, EntityType, str]:
+    return each.start - each.end, each.start, each.type, each.rule
+
+
+def _lent(ordered: Sequence[Finding]) -> list[float]:
+    """The scores of findings, which are in the order of their starts, the longer ones first."""
+    scores = [each.score for each in ordered]
+    around: list[int] = []
+    for index, each in enumerate(ordered):
+        around = [outer for outer in around if ordered[outer].end > each.start]
+        if each.type in _INNER:
+            for outer in around:
+                if ordered[outer].end >= each.end:
+                    scores[outer] = max(scores[outer], each.score)
+        if each.type in _OUTER:
+            around.append(index)
+    return scores

@@ -27,9 +27,11 @@ from scrubbers.scrub import Bounds, Scrubber
 from streams import inventory
 from streams.config import load
 from streams.keys import open_keyring
+from streams.lines import Line as Raw
+from streams.lines import lines, numbered
 
 LINES_TOGETHER = 1_000  # a batch: its lines teach each other, and a process is not started for less
-Batch = Sequence[tuple[str, int, bytes]]  # file, line number, line
+Batch = Sequence[Raw]
 T = TypeVar("T")
 _NO_LIMIT = 1 << 40  # a line of a file is as long as it is; Kafka's limits do not apply
 
@@ -117,7 +119,7 @@ class _Worker:
     def scrub(self, lines: Batch) -> list[Line]:
         return [self._scrub(line) for line in lines]
 
-    def _scrub(self, line: tuple[str, int, bytes]) -> Line:
+    def _scrub(self, line: Raw) -> Line:
         source, number, _ = line
         try:
             scrubbed = self.scrubber.write(self.scrubber.read(self._record(line)), self.pseudonymiser)
@@ -125,7 +127,7 @@ class _Worker:
             return Line(source, number, None, reason=refused.reason)
         return Line(source, number, scrubbed.value, {str(kind): count for kind, count in scrubbed.findings.items()})
 
-    def _record(self, line: tuple[str, int, bytes]) -> Record:
+    def _record(self, line: Raw) -> Record:
         media_type = b"text/plain" if self.job.text else b"application/json"
         headers = [("tenant", self.job.tenant.encode()), ("content-type", media_type)]
         return Record("", 0, line[1], 0, None, line[2], headers)
@@ -133,7 +135,7 @@ class _Worker:
 
 def scrub_stream(job: Job, stream: BinaryIO) -> Iterator[Line]:
     """Scrub a stream in order as it comes; a name counts from the batch on that teaches it."""
-    for batch in _batches(_numbered("stdin", stream)):
+    for batch in _batches(numbered("stdin", stream)):
         job.worker.learn(job.worker.taught(batch))
         yield from job.worker.scrub(batch)
 
@@ -145,16 +147,16 @@ def scrub_files(job: Job, paths: Sequence[Path], processes: int) -> Iterator[Lin
         UserError: a file cannot be read.
     """
     if processes == 1:
-        for batch in _batches(_lines(paths)):
+        for batch in _batches(lines(paths)):
             job.worker.learn(job.worker.taught(batch))
-        for batch in _batches(_lines(paths)):
+        for batch in _batches(lines(paths)):
             yield from job.worker.scrub(batch)
         return
     with ProcessPoolExecutor(min(processes, os.cpu_count() or 1), initializer=_adopt, initargs=(job,)) as pool:
-        taught: set[Known] = set().union(*_mapped(pool, _taught, _batches(_lines(paths))))
+        taught: set[Known] = set().union(*_mapped(pool, _taught, _batches(lines(paths))))
     job.teach(taught)
     with ProcessPoolExecutor(processes, initializer=_adopt, initargs=(job,)) as pool:
-        for done in _mapped(pool, _scrubbed, _batches(_lines(paths))):
+        for done in _mapped(pool, _scrubbed, _batches(lines(paths))):
             yield from done
 
 
@@ -181,21 +183,6 @@ def _mapped(pool: Executor, function: Callable[[Batch], T], batches: Iterator[Ba
         waiting += [pool.submit(function, batch) for batch in islice(batches, 1)]
 
 
-def _batches(lines: Iterator[tuple[str, int, bytes]]) -> Iterator[list[tuple[str, int, bytes]]]:
+def _batches(lines: Iterator[Raw]) -> Iterator[list[Raw]]:
     while batch := list(islice(lines, LINES_TOGETHER)):
         yield batch
-
-
-def _lines(paths: Sequence[Path]) -> Iterator[tuple[str, int, bytes]]:
-    for path in paths:
-        try:
-            with path.open("rb") as file:
-                yield from _numbered(str(path), file)
-        except OSError as problem:
-            raise UserError(f"{path}: {problem.strerror}") from None
-
-
-def _numbered(source: str, stream: BinaryIO) -> Iterator[tuple[str, int, bytes]]:
-    for number, line in enumerate(stream, start=1):
-        if stripped := line.rstrip(b"\r\n"):
-            yield source, number, stripped

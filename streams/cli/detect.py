@@ -1,7 +1,5 @@
 """`rmm-scrub detect`: NDJSON cases in, findings out; nothing is replaced."""
 
-import sys
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +8,6 @@ import msgspec
 import orjson
 import typer
 
-from schemas.errors import UserError
 from scrubbers import rules
 from scrubbers.detect import Detector, case_spans
 from scrubbers.event import DocumentError
@@ -18,6 +15,7 @@ from scrubbers.findings import RuleFailure
 from scrubbers.recognise import Engine, Recogniser
 from streams import inventory
 from streams.cli import console
+from streams.lines import STDIN, lines
 
 EPILOG = """Example: echo '{"id":1,"text":"disk full on \\\\\\\\FS01\\\\c$"}' | rmm-scrub detect"""
 
@@ -40,7 +38,7 @@ def detect(
     names = [each for _, each in inventory.knowns(inventory.read(known))] if known else []
     detector = Detector(Recogniser(rule_set, _engine(engine, rule_set)), names)
     failed = 0
-    for source, number, line in _lines(files or [Path("-")]):
+    for source, number, line in lines(files or [STDIN]):
         try:
             case = orjson.loads(line)
             spans = case_spans(case, detector)
@@ -69,15 +67,3 @@ def _plain(span: Any) -> dict[str, Any]:
     if not plain["allowed"]:
         del plain["allowed"]
     return plain
-
-
-def _lines(files: list[Path]) -> Iterator[tuple[str, int, bytes]]:
-    for path in files:
-        try:
-            stream = sys.stdin.buffer if str(path) == "-" else path.open("rb")
-        except OSError as problem:
-            raise UserError(f"{path}: {problem.strerror}") from None
-        with stream:
-            for number, line in enumerate(stream, start=1):
-                if line.strip():
-                    yield str(path), number, line

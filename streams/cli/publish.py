@@ -1,9 +1,7 @@
 """`rmm-scrub publish`: NDJSON or text lines → Kafka, with delivery confirmed."""
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 from rich.progress import Progress
@@ -12,6 +10,7 @@ from schemas.errors import UserError
 from scrubbers.event import DocumentError, look_up, parse
 from streams.cli import console
 from streams.config import load
+from streams.lines import lines
 from streams.publisher import Message
 from streams.publisher import publish as send
 
@@ -36,7 +35,7 @@ def publish(
             raise UserError("a header is name=value")
         headers.append((name, value.encode()))
     messages = (
-        Message(line, _key(line, key_path), headers, None, source, number) for source, number, line in _lines(files)
+        Message(line, _key(line, key_path), headers, None, source, number) for source, number, line in lines(files)
     )
     with Progress(console=console.err, transient=True, disable=not console.err.is_terminal) as progress:
         task = progress.add_task("publishing", total=None)
@@ -49,24 +48,6 @@ def publish(
         console.err.print(f"{delivery.delivered} delivered, {len(delivery.failures)} failed")
     if delivery.failures:
         raise typer.Exit(1)
-
-
-def _lines(files: list[Path]) -> Iterator[tuple[str, int, bytes]]:
-    for path in files:
-        if str(path) == "-":
-            yield from _numbered("stdin", sys.stdin.buffer)
-            continue
-        try:
-            with path.open("rb") as file:
-                yield from _numbered(str(path), file)
-        except OSError as problem:
-            raise UserError(f"{path}: {problem.strerror}") from None
-
-
-def _numbered(source: str, file: BinaryIO) -> Iterator[tuple[str, int, bytes]]:
-    for number, line in enumerate(file, start=1):
-        if stripped := line.rstrip(b"\r\n"):
-            yield source, number, stripped
 
 
 def _key(line: bytes, path: str | None) -> bytes | None:

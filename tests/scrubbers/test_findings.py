@@ -1,8 +1,11 @@
 """Thresholds, allow rules and overlaps: how matches become findings."""
 
+import time
+
 import msgspec
 import pytest
 
+from scrubbers.compiled import without_duplicates
 from scrubbers.entities import EntityType, Finding
 from scrubbers.findings import RuleFailure, Settler, resolved
 from scrubbers.rules import Allow, RuleSet
@@ -30,6 +33,28 @@ def test_of_equal_scores_the_longer_stands_then_the_earlier() -> None:
     """So that no half of a name is left."""
     assert resolved([found(4, 8), found(0, 9)]) == [found(0, 9)]
     assert resolved([found(2, 6), found(0, 4)]) == [found(0, 4)]
+
+
+def test_a_name_inside_a_longer_name_gives_way_to_it() -> None:
+    """A known domain in an unknown host's name, or in an e-mail address: the rest would be left standing."""
+    host, mail = found(0, 18, 0.5), found(0, 18, 0.5, EntityType.EMAIL_ADDRESS)
+    domain = found(5, 18, 1.0, EntityType.DOMAIN_NAME)
+    assert resolved([host, domain]) == [host]
+    assert resolved([mail, domain]) == [mail]
+
+
+def test_an_address_inside_a_name_does_not_give_way() -> None:
+    """The surer one stands."""
+    assert resolved([found(0, 20, 0.5), found(3, 11, 0.9, ADDRESS)]) == [found(3, 11, 0.9, ADDRESS)]
+
+
+def test_many_findings_are_settled_in_a_moment() -> None:
+    """A record of the largest size that holds nothing but addresses."""
+    many = [found(at, at + 8, 0.7, ADDRESS) for at in range(0, 600_000, 10)]
+    began = time.monotonic()
+    assert resolved(many) == many
+    assert without_duplicates(many) == many
+    assert time.monotonic() - began < 5
 
 
 def test_neighbours_both_stand_in_the_order_of_the_text() -> None:
