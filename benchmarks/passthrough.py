@@ -15,8 +15,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from scrubbers.records import QuarantineReason, Record
 from streams.config import Limits, Settings
 from streams.host import add_lane, new_app
-from streams.lane import Answer, Output
+from streams.lane import Answer
 from streams.metrics import Metrics
+from streams.transactions import Output
 
 PARTITIONS = 4
 BATCH = 10_000

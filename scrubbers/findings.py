@@ -98,6 +98,6 @@ def _lent(ordered: Sequence[Finding]) -> list[float]:
             for outer in around:
                 if ordered[outer].end >= each.end:
                     scores[outer] = max(scores[outer], each.score)
-        if each.type in _OUTER:
+        if each.type in _OUTER and not each.allowed:  # what passes must not take a known name with it
             around.append(index)
     return scores

@@ -21,12 +21,13 @@ from streams import policy as policies
 from streams.changes import Change, ChangeInvalid, parse_change
 from streams.config import Settings
 from streams.contacts import ContactState, Outcome, decide, due
-from streams.lane import Answer, Output
+from streams.lane import Answer
 from streams.metrics import Metrics
 from streams.quarantine import entry, sealed
 from streams.revocations import Revocation, Signer
 from streams.rows import ContractRow, ContractStatus
 from streams.tables import Rows
+from streams.transactions import Output
 
 log = logging.getLogger(__name__)
 STAGE = "contacts"

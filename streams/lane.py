@@ -18,12 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from mode import Service
 
-from scrubbers.records import Headers, QuarantineReason, Record
+from scrubbers.records import QuarantineReason, Record
 from streams.config import Settings
 from streams.metrics import Metrics
+from streams.transactions import Output, RecordRefused, Transactions, error_of
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -32,26 +33,8 @@ POLL_SECONDS = 0.5  # how long an idle lane waits; stopping waits no longer
 GATHER_SECONDS = 0.01  # after the first record: lets a batch fill without a reader noticing the delay
 TICK_SECONDS = 1.0  # how often an idle agent is asked for outputs of its own (changes that fell due)
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)  # between attempts; the last one repeats
-# A worker that vanished holds back read_committed readers until its transaction times out.
-TRANSACTION_MS = 60_000
-SETTLE_ATTEMPTS = 4  # of 30 s each: a broker restart passes, and the poll interval (300 s) holds
 # Kafka's lower bound is 6 s. A restarted worker takes its place over at once by its instance id.
 SESSION_MS = 15_000
-# Produce errors that say something about one record, not about the broker.
-RECORD_ERRORS = frozenset(
-    {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError._BAD_MSG}  # noqa: SLF001 - its public name
-)
-
-
-class Output(msgspec.Struct, frozen=True, gc=False):
-    """A record to write. `partition` -1 leaves the choice to the key (murmur2)."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
-    partition: int = -1
-    timestamp: int = 0
 
 
 def _nothing() -> None:
@@ -82,10 +65,6 @@ class RecordBatch:
         else:
             if not self.answer.cancelled():
                 self.answer.set_result(answer)
-
-
-class RecordRefused(Exception):
-    """The broker or the client refuses one of the outputs for its own sake."""
 
 
 class Lane(Service):
@@ -128,13 +107,11 @@ class Lane(Service):
         self._assignment_changed = False
         self._batch_size = settings.limits.batch_records
         self._positions: dict[int, int] = {}
-        self._written: dict[tuple[str, int], int] = {}
-        self._refused: list[KafkaError] = []
         self._finished = asyncio.Event()
         # Kafka clients of a lane are used from this one thread only.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"lane-{name}")
         self._consumer: Consumer | None = None
-        self._producer: Producer | None = None
+        self._transactions: Transactions | None = None
 
     @property
     def label(self) -> str:
@@ -186,39 +163,28 @@ class Lane(Service):
                     await self._tick()
                 failures = 0
             except KafkaException as problem:
-                if _error(problem).fatal():
+                if error_of(problem).fatal():
                     raise
                 failures += 1
-                log.warning("%s: batch will be read again: %s", self.name, _error(problem).name())
+                log.warning("%s: batch will be read again: %s", self.name, error_of(problem).name())
                 await self._in_thread(self._rewind, messages)
                 await self.sleep(_backoff(failures))
 
     async def _open(self) -> None:
         """Connect; a broker that does not answer yet is waited for."""
-        properties = self.settings.client(
-            transactional_id=self.identity,
-            transaction_timeout_ms=TRANSACTION_MS,
-            partitioner="murmur2_random",
-            compression_type="lz4",
-            linger_ms=5,
-            message_max_bytes=10_485_760,
-            queue_buffering_max_messages=1_000_000,
-            delivery_report_only_error=not self._followed,
-        )
         attempt = 0
         while not self.should_stop:
-            producer = Producer({**properties, "on_delivery": self._delivered}, logger=log)
             try:
-                await self._in_thread(producer.init_transactions, 30.0)
+                self._transactions = await self._in_thread(
+                    Transactions, self.settings, self.identity, self.source, self._followed
+                )
+                break
             except KafkaException as problem:
-                if _error(problem).fatal():
+                if error_of(problem).fatal():
                     raise
                 attempt += 1
-                log.warning("%s: waiting for Kafka: %s", self.name, _error(problem).name())
+                log.warning("%s: waiting for Kafka: %s", self.name, error_of(problem).name())
                 await self.sleep(_backoff(attempt))
-                continue
-            self._producer = producer
-            break
         self._consumer = await self._in_thread(self._subscribe)
 
     def _subscribe(self) -> Consumer:
@@ -337,70 +303,23 @@ class Lane(Service):
 
     async def _commit(self, answer: Answer, offsets: dict[int, int]) -> None:
         started = time.monotonic()
-        await self._in_thread(self._transaction, answer.outputs, offsets)
+        written = await self._in_thread(self._write, answer.outputs, offsets)
         answer.on_committed()
         self.metrics.transaction_seconds.labels(self.name).observe(time.monotonic() - started)
         self._positions.update(
             (partition, offset) for partition, offset in offsets.items() if partition in self.assigned
         )
         if self._on_committed is not None:
-            await self._on_committed(self._written)
+            await self._on_committed(written)
 
-    def _transaction(self, outputs: Sequence[Output], offsets: dict[int, int]) -> None:
-        producer, consumer = self._producer, self._consumer
-        assert producer is not None
-        assert consumer is not None
-        self._written = {}
-        self._refused = []
-        producer.begin_transaction()
+    def _write(self, outputs: Sequence[Output], offsets: dict[int, int]) -> dict[tuple[str, int], int]:
+        assert self._transactions is not None
+        assert self._consumer is not None
         try:
-            for output in outputs:
-                self._produce(producer, output)
-            places = [TopicPartition(self.source, partition, offset) for partition, offset in offsets.items()]
-            _settled(producer.send_offsets_to_transaction, places, consumer.consumer_group_metadata())
-            _settled(producer.commit_transaction)
-        except (KafkaException, RecordRefused) as problem:
-            self._abort(producer)
-            if any(error.code() in RECORD_ERRORS for error in self._refused):
-                raise RecordRefused("an output was refused") from problem
+            return self._transactions.commit(outputs, offsets, self._consumer.consumer_group_metadata())
+        except (KafkaException, RecordRefused):
+            self.metrics.aborts.labels(self.name).inc()
             raise
-
-    def _produce(self, producer: Producer, output: Output) -> None:
-        while True:
-            try:
-                producer.produce(
-                    output.topic,
-                    value=output.value,
-                    key=output.key,
-                    headers=list(output.headers),
-                    partition=output.partition,
-                    timestamp=output.timestamp,
-                )
-            except BufferError:
-                producer.poll(0.1)
-            except KafkaException as problem:
-                if _error(problem).code() in RECORD_ERRORS:
-                    raise RecordRefused("an output was refused") from problem
-                raise
-            else:
-                return
-
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None:
-            self._refused.append(error)
-        elif message.topic() in self._followed:
-            place = (message.topic(), message.partition())
-            self._written[place] = max(message.offset() + 1, self._written.get(place, 0))
-
-    def _abort(self, producer: Producer) -> None:
-        self.metrics.aborts.labels(self.name).inc()
-        try:
-            _settled(producer.abort_transaction)
-        except KafkaException as problem:
-            if _error(problem).fatal():
-                raise
-            # Neither committed nor aborted: only a new epoch settles it, so the worker starts anew.
-            raise KafkaException(KafkaError(KafkaError._FATAL, "abort failed", fatal=True)) from problem  # noqa: SLF001
 
     def _rewind(self, messages: Sequence[Message]) -> None:
         """Read a batch again, as far as its partitions are still ours."""
@@ -433,23 +352,6 @@ class Lane(Service):
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
 
-def _settled(call: Callable[..., Any], *arguments: Any) -> None:
-    """Repeat a transaction call that timed out: librdkafka continues it, and nothing else may come between.
-
-    Raises:
-        KafkaException: abortable, fatal, or still not through after `SETTLE_ATTEMPTS`.
-    """
-    for attempt in range(SETTLE_ATTEMPTS):
-        try:
-            call(*arguments, 30.0)
-        except KafkaException as problem:
-            error = _error(problem)
-            if error.txn_requires_abort() or not error.retriable() or attempt == SETTLE_ATTEMPTS - 1:
-                raise
-        else:
-            return
-
-
 def _records(messages: Iterable[Message]) -> list[Record]:
     return [
         Record(
@@ -467,10 +369,6 @@ def _records(messages: Iterable[Message]) -> list[Record]:
 
 def _next_offsets(records: Iterable[Record]) -> dict[int, int]:
     return {record.partition: record.offset + 1 for record in records}
-
-
-def _error(problem: KafkaException) -> KafkaError:
-    return problem.args[0]
 
 
 def _backoff(attempt: int) -> float:

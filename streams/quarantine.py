@@ -8,7 +8,7 @@ import msgspec
 
 from scrubbers.records import Headers, QuarantineReason, Record
 from scrubbers.seal import seal, unseal
-from streams.lane import Output
+from streams.transactions import Output
 
 PREFIX = "__rmm-scrub.errors."
 _CONTEXT = b"rmm-scrub quarantine v1"

@@ -12,11 +12,12 @@ from scrubbers.pseudonyms import Pseudonymiser
 from scrubbers.records import QuarantineReason, Record, Refused, Scrubbed
 from scrubbers.scrub import Bounds, Reading, Scrubber
 from streams.config import Settings
-from streams.lane import Answer, Output
+from streams.lane import Answer
 from streams.metrics import Metrics
 from streams.quarantine import entry, sealed
 from streams.rows import ContractRow, ContractStatus
 from streams.tables import Rows
+from streams.transactions import Output
 
 log = logging.getLogger(__name__)
 STAGE = "scrub"

@@ -12,9 +12,10 @@ import pytest
 from scrubbers.records import Record
 from streams import broker as embedded
 from streams.host import add_lane, new_app
-from streams.lane import Answer, Output
+from streams.lane import Answer
 from streams.metrics import Metrics
 from streams.quarantine import entry, read_entry, sealed
+from streams.transactions import Output
 from tests.conftest import Pipeline, header, record
 
 pytestmark = pytest.mark.integration

@@ -83,3 +83,10 @@ def test_an_allow_rule_that_does_not_end_is_a_failure() -> None:
     settler = Settler(rule_set(allow=(Allow("endless", (NAME,), patterns=(r"(?:a|aa)+b",)),)))
     with pytest.raises(RuleFailure, match=r"^endless$"):
         settler.settle("a" * 80, [found(0, 80)])
+
+
+def test_an_allowed_name_does_not_cover_a_known_one() -> None:
+    """What passes may hold something that must not."""
+    public = Finding(0, 20, EntityType.COMPUTER_NAME, 0.7, "public-host", allowed=True)
+    known = Finding(0, 6, EntityType.COMPUTER_NAME, 1.0, "known-entity")
+    assert resolved([public, known]) == [known]
