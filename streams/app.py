@@ -73,6 +73,7 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         **common,
     )
     lanes = (scrub_lane, contact_lane)
+    shown = {"known-entities": known, "contracts": contracts, "rules": published, "contacts": contacts.states}
 
     @app.timer(KEYRING_SECONDS)
     async def look_at_keyring() -> None:
@@ -86,9 +87,9 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         for lane in lanes:
             metrics.lag.labels(lane.name).set(lane.lag())
             metrics.assigned.labels(lane.name).set(len(lane.assigned))
-        for name, rows in (("known-entities", known), ("contracts", contracts), ("rules", published)):
+        for name, rows in shown.items():
             metrics.table_rows.labels(name).set(len(rows))
-        metrics.table_rows.labels("contacts").set(len(contacts.states))
+            metrics.undecodable.labels(name).set(rows.undecodable)
 
     def checks() -> dict[str, bool]:
         return {"tables": tables.ready, **{lane.name: lane.ready for lane in lanes}}

@@ -42,6 +42,12 @@ class Metrics:
         )
         self.lag = Gauge("rmm_scrub_lag_records", "Records that wait", ["lane"], registry=self.registry)
         self.assigned = Gauge("rmm_scrub_assigned_partitions", "Partitions held", ["lane"], registry=self.registry)
+        self.undecodable = Gauge(
+            "rmm_scrub_table_undecodable_rows",
+            "Records of a table's topic that broke its schema",
+            ["table"],
+            registry=self.registry,
+        )
         self.table_rows = Gauge("rmm_scrub_table_rows", "Rows of a table", ["table"], registry=self.registry)
 
     def batch(self, lane: str, records: int, seconds: float) -> None:
