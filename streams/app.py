@@ -73,7 +73,12 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         **common,
     )
     lanes = (scrub_lane, contact_lane)
-    shown = {"known-entities": known, "contracts": contracts, "rules": published, "contacts": contacts.states}
+    shown: dict[str, KnownTable | Rows[Any]] = {
+        "known-entities": known,
+        "contracts": contracts,
+        "rules": published,
+        "contacts": contacts.states,
+    }
 
     @app.timer(KEYRING_SECONDS)
     async def look_at_keyring() -> None:
