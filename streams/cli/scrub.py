@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 import typer
 
 from schemas.errors import UserError
@@ -44,7 +45,7 @@ def scrub(
     sys.stdout.buffer.flush()
     summary = {"lines": lines, "refused": dict(refused), "findings": dict(findings)}
     if as_json:
-        sys.stderr.write(f"{summary}\n".replace("'", '"'))
+        sys.stderr.write(orjson.dumps(summary, option=orjson.OPT_NON_STR_KEYS).decode() + "\n")
     else:
         console.err.print(
             f"{lines} lines, {sum(findings.values())} findings {dict(findings)}, {refused.total()} left out"
