@@ -343,6 +343,8 @@ class Lane(Service):
             self._batch_size = min(self.settings.limits.batch_records, self._batch_size * 2)
 
     async def _close(self) -> None:
+        if self._transactions is not None:
+            await self._in_thread(self._transactions.drop)
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
             await self._in_thread(consumer.close)

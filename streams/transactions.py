@@ -14,7 +14,11 @@ log = logging.getLogger(__name__)
 
 # A worker that vanished holds back read_committed readers until its transaction times out.
 TRANSACTION_MS = 60_000
-SETTLE_ATTEMPTS = 4  # of 30 s each: a broker restart passes, and the poll interval (300 s) holds
+# A transaction call that times out is continued by calling it again. A broker that was killed and came back
+# left the client waiting for ever in one of some ten runs; a new producer settles that in a second, so after
+# 30 s the worker starts anew.
+CALL_SECONDS = 10.0
+SETTLE_ATTEMPTS = 3
 # Produce errors that say something about one record, not about the broker.
 RECORD_ERRORS = frozenset(
     {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError._BAD_MSG}  # noqa: SLF001 - its public name
@@ -80,11 +84,16 @@ class Transactions:
             _settled(producer.send_offsets_to_transaction, places, group)
             _settled(producer.commit_transaction)
         except (KafkaException, RecordRefused) as problem:
-            _abort(producer)
+            if not (isinstance(problem, KafkaException) and error_of(problem).fatal()):
+                _abort(producer)
             if any(error.code() in RECORD_ERRORS for error in self._refused):
                 raise RecordRefused("an output was refused") from problem
             raise
         return self._written
+
+    def drop(self) -> None:
+        """Give up what was not sent: a transaction that is open ends with its successor."""
+        self._producer.purge()
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
@@ -129,17 +138,18 @@ def _settled(call: Callable[..., Any], *arguments: Any) -> None:
     """Repeat a transaction call that timed out: librdkafka continues it, and nothing else may come between.
 
     Raises:
-        KafkaException: abortable, fatal, or still not through after `SETTLE_ATTEMPTS`.
+        KafkaException: abortable, or fatal, which it also is when the call does not come to an end.
     """
-    for attempt in range(SETTLE_ATTEMPTS):
+    for _ in range(SETTLE_ATTEMPTS):
         try:
-            call(*arguments, 30.0)
+            call(*arguments, CALL_SECONDS)
         except KafkaException as problem:
             error = error_of(problem)
-            if error.txn_requires_abort() or not error.retriable() or attempt == SETTLE_ATTEMPTS - 1:
+            if error.txn_requires_abort() or not error.retriable():
                 raise
         else:
             return
+    raise KafkaException(KafkaError(KafkaError._FATAL, "a transaction call does not end", fatal=True))  # noqa: SLF001
 
 
 def error_of(problem: KafkaException) -> KafkaError:

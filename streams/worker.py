@@ -135,11 +135,17 @@ def _die_with_parent() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+class _QuietWorker(faust.Worker):
+    """A Faust worker whose SIGUSR1 does not write local variables, and with them records, to the log."""
+
+    def _on_sigusr1(self) -> None:
+        log.warning("SIGUSR1: stacks are not shown, they would hold records")
+
+
 def run_worker(app: Any) -> None:
     """Run a Faust app in this process until it is told to stop."""
-    faust.Worker(
-        app, loglevel=os.environ.get("RMM_SCRUB_LOGLEVEL", "WARNING"), redirect_stdouts=False
-    ).execute_from_commandline()
+    level = os.environ.get("RMM_SCRUB_LOGLEVEL", "WARNING")
+    _QuietWorker(app, loglevel=level, redirect_stdouts=False).execute_from_commandline()
 
 
 def main(slot: int) -> None:
