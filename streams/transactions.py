@@ -14,9 +14,8 @@ log = logging.getLogger(__name__)
 
 # A worker that vanished holds back read_committed readers until its transaction times out.
 TRANSACTION_MS = 60_000
-# A transaction call that times out is continued by calling it again. A broker that was killed and came back
-# left the client waiting for ever in one of some ten runs; a new producer settles that in a second, so after
-# 30 s the worker starts anew.
+# A transaction call that times out is continued by calling it again; one that does not end even so is settled by
+# a new producer, so the worker starts anew.
 CALL_SECONDS = 10.0
 SETTLE_ATTEMPTS = 3
 # Produce errors that say something about one record, not about the broker.

@@ -69,7 +69,8 @@ def test_three_kills_in_two_hundred_thousand_events(pipeline: Pipeline) -> None:
     assert set(seen.values()) == {1}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.soak
+@pytest.mark.timeout(600)
 def test_a_restarted_broker_changes_the_time_and_not_the_count(tmp_path) -> None:
     """The broker is killed under load and comes back with its data: nothing is lost or doubled."""
     running = embedded.start(tmp_path / "kafka")
@@ -83,7 +84,7 @@ def test_a_restarted_broker_changes_the_time_and_not_the_count(tmp_path) -> None
             running = embedded.start(tmp_path / "kafka")
             pipeline.reconnect()
             pipeline.send("raw", [record(b'{"hostname":"H-1"}', x_seq=b"last")])
-            pipeline.until(pipeline.drained, 200)
+            pipeline.until(pipeline.drained, 500)
         seen = Counter(header(read, "x-seq") for read in pipeline.read("scrubbed"))
     finally:
         running.stop()
