@@ -3,7 +3,7 @@
 Each is the content of a compacted topic. They are services of the Faust app, started where Faust
 starts its own tables, but read by a `read_committed` librdkafka consumer: Faust's GlobalTable cannot
 take a changelog by another name (its assignor looks for `<app>-<table>-changelog`), its recovery
-never ends behind a transaction marker, and it would show aborted writes (docs/design.md, Tables).
+never ends behind a transaction marker, and it would show aborted writes (docs/design.md, The lane).
 """
 
 import asyncio
