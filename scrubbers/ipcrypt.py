@@ -45,6 +45,8 @@ class _Aes:
         self._key = key
 
     def encrypt(self, blocks: bytes) -> bytes:
+        if len(blocks) % 16:  # the open context would keep the rest and prepend it to the next address
+            raise ValueError("AES takes whole blocks of 16 bytes")
         return self._encryptor.update(blocks)
 
     def decrypt(self, block: bytes) -> bytes:
@@ -166,17 +168,19 @@ def passes(packed: bytes) -> bool:
     return packed[:15] == b"\0" * 15 and packed[15] <= 1
 
 
-_SOLICITED = bytes.fromhex("ff0200000000000000000001ff")
+SOLICITED = bytes.fromhex("ff0200000000000000000001ff")  # ff02::1:ff00:0/104, without its last 24 bits
 
 
 def _is_solicited(packed: bytes) -> bool:
-    return packed.startswith(_SOLICITED)
+    return packed.startswith(SOLICITED)
 
 
 def _number(packed: bytes) -> tuple[int, int]:
     """The address as a 128-bit number, and the first bit that is encrypted."""
     if len(packed) == 4:
         return _MAPPED_BITS | int.from_bytes(packed), 96
+    if len(packed) != 16:
+        raise ValueError("a packed address has 4 or 16 bytes")
     return int.from_bytes(packed), 0
 
 

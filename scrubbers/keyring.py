@@ -6,16 +6,14 @@ kept elsewhere. Inside a tenant and epoch, HKDF separates the uses.
 """
 
 import base64
-import contextlib
-import fcntl
 import hmac
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 import msgspec
 import orjson
@@ -24,11 +22,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from schemas.errors import UserError
+from scrubbers import keyfile
 from scrubbers.entities import EntityType
 from scrubbers.ipcrypt import derive
 from scrubbers.seal import seal, unseal
 
-FORMAT = 1
 KEY_BYTES = 32
 ROOT_VARIABLE = "RMM_SCRUB_ROOT_KEY"
 
@@ -68,9 +66,12 @@ class RootKey:
             UserError: it is missing, is not a regular file, may be read by others, or has another size.
         """
         try:
-            with path.open("rb") as file:
+            # Without O_NONBLOCK, opening a named pipe would wait for its writer.
+            with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
                 status = os.fstat(file.fileno())
-                if not stat.S_ISREG(status.st_mode) or stat.S_IMODE(status.st_mode) & 0o077:
+                if not stat.S_ISREG(status.st_mode):
+                    raise UserError(f"root key {path}: not a regular file", f"or set {ROOT_VARIABLE}")
+                if stat.S_IMODE(status.st_mode) & 0o077:
                     raise UserError(f"root key {path}: others may read it", f"chmod 600 {path}")
                 return cls(file.read(KEY_BYTES + 1))
         except OSError as problem:
@@ -78,9 +79,17 @@ class RootKey:
 
     @classmethod
     def create_file(cls, path: Path) -> "RootKey":
-        """A new random root key in a new file of mode 0600."""
+        """A new random root key in a new file of mode 0600.
+
+        Raises:
+            UserError: the file exists, or cannot be made.
+        """
         key = secrets.token_bytes(KEY_BYTES)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as problem:
+            raise UserError(f"root key {path}: {problem.strerror}") from None
         with os.fdopen(descriptor, "wb") as file:
             file.write(key)
             file.flush()
@@ -164,38 +173,17 @@ class SigningKey(msgspec.Struct, frozen=True):
         return f"SigningKey({self.kid})"
 
 
-class _Epoch(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-    created: str
-    master: str
-
-
-class _Tenant(msgspec.Struct, forbid_unknown_fields=True):
-    index: str
-    epochs: list[_Epoch]
-
-
-class _Signing(msgspec.Struct, forbid_unknown_fields=True):
-    kid: str
-    created: str
-    private: str
-
-
-class _File(msgspec.Struct, forbid_unknown_fields=True):
-    version: int
-    quarantine: str
-    signing: list[_Signing]
-    tenants: dict[str, _Tenant] = {}
-
-
 class Keyring:
     """The keyring file, opened. Changes are written atomically, under a lock, from the file's latest state."""
 
-    def __init__(self, path: Path | None, wrapper: KeyWrapper, file: _File) -> None:
+    def __init__(
+        self, path: Path | None, wrapper: KeyWrapper, file: keyfile.Contents, stamp: keyfile.Stamp = None
+    ) -> None:
+        """Use `create`, `open` or `throwaway`; `stamp` is the file's, from before it was read."""
         self._path = path
         self._wrapper = wrapper
         self._file = file
-        self._stamp = _stamp(path)
+        self._stamp = stamp
         self._tenants: dict[str, TenantKeys] = {}
 
     def __repr__(self) -> str:
@@ -209,10 +197,10 @@ class Keyring:
         Raises:
             UserError: the file exists.
         """
-        with _locked(path):
+        with keyfile.locked(path):
             if path.exists():
                 raise UserError(f"keyring {path} exists already")
-            _write(path, _new_file(wrapper))
+            keyfile.write(path, _new_file(wrapper))
         return cls.open(path, wrapper)
 
     @classmethod
@@ -222,7 +210,8 @@ class Keyring:
         Raises:
             UserError: it cannot be read, is of another format, or was wrapped by another root key.
         """
-        keyring = cls(path, wrapper, _read(path))
+        stamp = keyfile.stamp(path)
+        keyring = cls(path, wrapper, keyfile.read(path), stamp)
         keyring.quarantine_key()
         return keyring
 
@@ -266,12 +255,17 @@ class Keyring:
         ]
 
     def add_tenant(self, tenant: str) -> None:
-        """Give a tenant its first epoch; one that has keys keeps them."""
+        """Give a tenant its first epoch; one that has keys keeps them.
 
-        def add(file: _File) -> None:
+        A tenant that comes back after its keys were shredded goes on counting: the name of an epoch never
+        stands for two keys.
+        """
+
+        def add(file: keyfile.Contents) -> None:
             if tenant not in file.tenants:
                 index = self._wrapped(secrets.token_bytes(KEY_BYTES), "index", tenant)
-                file.tenants[tenant] = _Tenant(index, [self._new_epoch(tenant, 1)])
+                number = file.shredded.pop(tenant, 0) + 1
+                file.tenants[tenant] = keyfile.Tenant(index, [self._new_epoch(tenant, number)])
 
         self._change(add)
 
@@ -282,9 +276,9 @@ class Keyring:
             UserError: the tenant has no keys.
         """
 
-        def extend(file: _File) -> None:
-            epochs = _entry(file, tenant).epochs
-            epochs.append(self._new_epoch(tenant, len(epochs) + 1))
+        def extend(file: keyfile.Contents) -> None:
+            entry = _entry(file, tenant)
+            entry.epochs.append(self._new_epoch(tenant, _last(entry) + 1))
 
         self._change(extend)
         return self.tenant(tenant).epoch
@@ -296,18 +290,19 @@ class Keyring:
             UserError: the tenant has no keys.
         """
 
-        def remove(file: _File) -> None:
-            _entry(file, tenant)
+        def remove(file: keyfile.Contents) -> None:
+            file.shredded[tenant] = _last(_entry(file, tenant))
             del file.tenants[tenant]
 
-        self._change(remove, overwrite=True)
+        self._change(remove)
 
     def reload_if_changed(self) -> bool:
         """Take over what another process wrote; True if there was something. Costs one stat."""
-        if self._path is None or _stamp(self._path) == self._stamp:
+        if self._path is None or (stamp := keyfile.stamp(self._path)) == self._stamp:
             return False
-        self._stamp = _stamp(self._path)
-        self._file = _read(self._path)
+        # The stamp is older than what is read: a change in between is seen the next time, never missed.
+        self._file = keyfile.read(self._path)
+        self._stamp = stamp
         self._tenants = {}
         return True
 
@@ -315,35 +310,39 @@ class Keyring:
         """(name, time of creation) of a tenant's epochs, oldest first."""
         return [(each.name, each.created) for each in _entry(self._file, tenant).epochs]
 
-    def _change(self, change: Callable[[_File], None], *, overwrite: bool = False) -> None:
+    def _change(self, change: Callable[[keyfile.Contents], None]) -> None:
         if self._path is None:
             change(self._file)
         else:
-            with _locked(self._path):
-                file = _read(self._path)
+            with keyfile.locked(self._path):
+                file = keyfile.read(self._path)
                 change(file)
-                _write(self._path, file, overwrite=overwrite)
+                keyfile.write(self._path, file)
+                self._stamp = keyfile.stamp(self._path)
             self._file = file
-            self._stamp = _stamp(self._path)
         self._tenants = {}
 
-    def _new_epoch(self, tenant: str, number: int) -> _Epoch:
+    def _new_epoch(self, tenant: str, number: int) -> keyfile.Epoch:
         name = f"k{number:02d}"
-        return _Epoch(name, _now(), self._wrapped(secrets.token_bytes(KEY_BYTES), "master", tenant, name))
+        return keyfile.Epoch(name, _now(), self._wrapped(secrets.token_bytes(KEY_BYTES), "master", tenant, name))
 
     def _wrapped(self, key: bytes, *context: str) -> str:
         return base64.b64encode(self._wrapper.wrap(key, _context(*context))).decode()
 
     def _unwrapped(self, wrapped: str, *context: str) -> bytes:
-        return self._wrapper.unwrap(base64.b64decode(wrapped), _context(*context))
+        try:
+            sealed = base64.b64decode(wrapped, validate=True)
+        except ValueError:
+            raise UserError("a wrapped key in the keyring is not base64: the file was altered") from None
+        return self._wrapper.unwrap(sealed, _context(*context))
 
 
 def _context(*parts: str) -> bytes:
     """Where a key belongs; the parts are JSON, so that no two places give the same bytes."""
-    return orjson.dumps(["rmm-scrub keyring", FORMAT, *parts])
+    return orjson.dumps(["rmm-scrub keyring", keyfile.FORMAT, *parts])
 
 
-def _new_file(wrapper: KeyWrapper) -> _File:
+def _new_file(wrapper: KeyWrapper) -> keyfile.Contents:
     def wrapped(key: bytes, *context: str) -> str:
         return base64.b64encode(wrapper.wrap(key, _context(*context))).decode()
 
@@ -352,80 +351,19 @@ def _new_file(wrapper: KeyWrapper) -> _File:
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    signing = [_Signing(kid, _now(), wrapped(pem, "signing", kid))]
-    return _File(FORMAT, wrapped(secrets.token_bytes(KEY_BYTES), "quarantine"), signing)
+    signing = [keyfile.Signing(kid, _now(), wrapped(pem, "signing", kid))]
+    return keyfile.Contents(keyfile.FORMAT, wrapped(secrets.token_bytes(KEY_BYTES), "quarantine"), signing)
 
 
-def _entry(file: _File, tenant: str) -> _Tenant:
+def _entry(file: keyfile.Contents, tenant: str) -> keyfile.Tenant:
     if tenant not in file.tenants:
         raise UserError("this tenant has no keys", "rmm-scrub keys list shows those that have")
     return file.tenants[tenant]
 
 
-def _read(path: Path) -> _File:
-    try:
-        file = msgspec.json.decode(path.read_bytes(), type=_File)
-    except OSError as problem:
-        raise UserError(f"keyring {path}: {problem.strerror}", f"rmm-scrub keys init --keyring {path}") from None
-    except msgspec.DecodeError:
-        raise UserError(f"keyring {path}: not a keyring of format {FORMAT}") from None
-    if file.version != FORMAT:
-        raise UserError(f"keyring {path}: format {file.version}, this version reads {FORMAT}")
-    return file
-
-
-def _write(path: Path, file: _File, *, overwrite: bool = False) -> None:
-    """All or nothing: a crash leaves the old file or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as new:
-            new.write(orjson.dumps(msgspec.to_builtins(file), option=orjson.OPT_INDENT_2))
-            new.flush()
-            os.fsync(new.fileno())
-        old = path.open("r+b") if overwrite and path.exists() else None
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-    if old is not None:
-        _overwrite(old)
-
-
-def _overwrite(old: IO[bytes]) -> None:
-    """Overwrite the blocks of a file that the folder no longer names; what a disk keeps beyond is wrapped."""
-    with old:
-        size = os.fstat(old.fileno()).st_size
-        old.write(b"\0" * size)
-        old.flush()
-        os.fsync(old.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One writer at a time; the lock is a file of its own, since the keyring's is replaced."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(path.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _stamp(path: Path | None) -> tuple[int, int, int] | None:
-    if path is None:
-        return None
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+def _last(tenant: keyfile.Tenant) -> int:
+    """The number of the newest epoch."""
+    return int(tenant.epochs[-1].name.removeprefix("k"))
 
 
 def _now() -> str:

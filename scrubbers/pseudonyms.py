@@ -7,18 +7,20 @@ Tokens are keyed digests: HMAC-SHA-256 cut to 60 bits, in lower-case base32 (RFC
 
 import base64
 import hmac
+import unicodedata
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from schemas.errors import UserError
 from scrubbers import addresses, hostnames
 from scrubbers.entities import EntityType
-from scrubbers.ipcrypt import Deterministic, Pfx, Walked, from16
+from scrubbers.ipcrypt import SOLICITED, Deterministic, Pfx, Walked, from16
 from scrubbers.keyring import TenantKeys
 
 # Identifiers repeat; of new ones an address costs about 20 µs. 100,000 strings of both are about 20 MB.
 CACHED = 100_000
 TOKEN_BITS = 60
+_SOLICITED_MAC = b"\x33\x33\xff"
 
 PREFIXES = {
     EntityType.COMPUTER_NAME: "pc",
@@ -72,7 +74,7 @@ class Pseudonymiser:
     def _operator(self, kind: EntityType, name: str) -> Callable[[EntityType, str], str]:
         operators: dict[str, Callable[[EntityType, str], str]] = {
             "pseudonymise": self._pseudonymise,
-            "hash": lambda kind, surface: self.token(kind, surface.strip().lower()),
+            "hash": lambda kind, surface: self.token(kind, _normal(kind, surface)),
             "redact": lambda kind, _: f"<{kind}>",
             "keep": lambda _, surface: surface,
         }
@@ -94,13 +96,8 @@ class Pseudonymiser:
                 return self._mail(surface)
             case EntityType.COMPUTER_NAME | EntityType.DOMAIN_NAME:
                 return self._name(surface)
-            case EntityType.PHONE_NUMBER:
-                digits = "".join(letter for letter in surface if letter.isdigit())
-                return self.token(kind, digits)
-            case EntityType.USER_NAME:
-                return self.token(kind, hostnames.normalise(surface))
             case _:
-                return self.token(kind, " ".join(surface.split()).casefold())
+                return self.token(kind, _normal(kind, surface))
 
     def _name(self, surface: str) -> str:
         """The host label's token, and the domain's: machines of one domain show that they are.
@@ -127,41 +124,66 @@ class Pseudonymiser:
     def _ip(self, surface: str) -> str:
         written = addresses.parse_ip(surface)
         if written is None:  # a rule that calls this an address knows a form we do not: never let it stand
-            return self.token(EntityType.IP_ADDRESS, surface.strip().lower())
+            return self.token(EntityType.IP_ADDRESS, _normal(EntityType.IP_ADDRESS, surface))
         image = self._address(written.packed)
-        if image == written.packed:
+        if image == written.packed and "%" not in surface:  # a zone may be any text: it goes, here too
             return surface
         return written.write(_network(image, written))
 
     def _ip_deterministic(self, kind: EntityType, surface: str) -> str:
         written = addresses.parse_ip(surface)
         if written is None:
-            return self.token(kind, surface.strip().lower())
+            return self.token(kind, _normal(kind, surface))
         return addresses.canonical(from16(self._deterministic.encrypt(written.packed)))
 
     def _ip_generalised(self, kind: EntityType, surface: str) -> str:
-        """The network: the first 24 bits of an IPv4 address, 48 of an IPv6 one."""
+        """The network: the first 24 bits of an IPv4 address, 48 of an IPv6 one; a wider one stays as wide."""
         written = addresses.parse_ip(surface)
         if written is None:
             return f"<{kind}>"
-        keep = 3 if len(written.packed) == 4 else 6
-        network = written.packed[:keep].ljust(len(written.packed), b"\0")
-        return f"{addresses.canonical(network)}/{keep * 8}"
+        size = len(written.packed) * 8
+        keep = 24 if size == 32 else 48
+        if written.prefix is not None:
+            keep = min(keep, written.prefix)
+        host = (1 << (size - keep)) - 1
+        network = (int.from_bytes(written.packed) & ~host).to_bytes(size // 8)
+        return f"{addresses.canonical(network)}/{keep}"
 
     def _mac(self, surface: str) -> str:
         """A locally administered unicast address (IEEE 802c): 46 bits of digest, form and case kept.
 
         With 10^5 devices two share one with a probability of about 7 in 10^5. All-zero, broadcast and
-        multicast addresses name no device and stay.
+        multicast addresses name no device and stay, but for solicited-node multicast: `33:33:ff` and the
+        low 24 bits of a unicast address (RFC 2464 section 7), which become those of the group's pseudonym.
         """
         written = addresses.parse_mac(surface)
         if written is None:
-            return self.token(EntityType.MAC_ADDRESS, surface.strip().lower())
+            return self.token(EntityType.MAC_ADDRESS, _normal(EntityType.MAC_ADDRESS, surface))
         packed = written.packed
+        if len(packed) == 6 and packed.startswith(_SOLICITED_MAC):
+            return written.write(_SOLICITED_MAC + self._address(SOLICITED + packed[3:])[-3:])
         if packed[0] & 1 or not any(packed):
             return surface
         digest = hmac.digest(self._mac_key, packed, "sha256")[: len(packed)]
         return written.write(bytes([digest[0] & 0xFC | 0x02]) + digest[1:])
+
+
+def _normal(kind: EntityType, surface: str) -> str:
+    """One text for all spellings of a value: what its token is taken of."""
+    match kind:
+        case EntityType.IP_ADDRESS if (written := addresses.parse_ip(surface)) is not None:
+            mask = "" if written.prefix is None else f"/{written.prefix}"
+            return addresses.canonical(written.packed) + mask
+        case EntityType.MAC_ADDRESS if (mac := addresses.parse_mac(surface)) is not None:
+            return mac.packed.hex()
+        case EntityType.IP_ADDRESS | EntityType.MAC_ADDRESS | EntityType.EMAIL_ADDRESS:
+            return surface.strip().lower()
+        case EntityType.COMPUTER_NAME | EntityType.DOMAIN_NAME | EntityType.USER_NAME:
+            return hostnames.normalise(surface)
+        case EntityType.PHONE_NUMBER:
+            return "".join(letter for letter in surface if letter.isdigit())
+        case _:
+            return unicodedata.normalize("NFC", " ".join(surface.split()).casefold())
 
 
 def _network(image: bytes, written: addresses.WrittenIp) -> bytes:

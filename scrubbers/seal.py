@@ -6,6 +6,7 @@ nonces allow 2^32 messages a key (section 8.3); rotate the quarantine key long b
 
 import os
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _VERSION = b"\x01"
@@ -22,7 +23,9 @@ def unseal(key: bytes, sealed: bytes, context: bytes) -> bytes:
     """The plaintext.
 
     Raises:
-        cryptography.exceptions.InvalidTag: another key or context, an unknown version, or altered bytes.
+        cryptography.exceptions.InvalidTag: another key or context, an unknown version, altered or missing bytes.
     """
+    if len(sealed) < len(_VERSION) + _NONCE:  # AESGCM says ValueError to a short nonce
+        raise InvalidTag
     nonce, ciphertext = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
     return AESGCM(key).decrypt(nonce, ciphertext, sealed[:1] + context)

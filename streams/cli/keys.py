@@ -12,6 +12,7 @@ from scrubbers.keyring import ROOT_VARIABLE, Keyring, RootKey, root_path, wrappe
 from streams.cli import console
 from streams.config import load
 from streams.keys import keyring_path, open_keyring
+from streams.revocations import is_opaque
 
 app = typer.Typer(help="Tenants' keys: epochs, rotation, shredding.", no_args_is_help=True)
 
@@ -27,12 +28,13 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Make a keyring (and its root key, mode 0600, unless RMM_SCRUB_ROOT_KEY is set), or add tenants to one."""
+    if not all(map(is_opaque, tenant or [])):
+        raise UserError("a tenant's name is 1 to 128 of A-Z a-z 0-9 . _ : -", "the name that its contract has")
     path = keyring_path(load(), keyring)
     if path.exists():
         ring = open_keyring(load(), path)
     else:
         if ROOT_VARIABLE not in os.environ and not root_path(path).exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
             RootKey.create_file(root_path(path))
         ring = Keyring.create(path, wrapper_for(path, os.environ))
     for each in tenant or []:

@@ -1,11 +1,17 @@
 """The keyring: independent keys, atomic writes, refusal of what is unsafe."""
 
 import base64
+import os
 import secrets
+import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import orjson
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from schemas.errors import UserError
 from scrubbers.entities import EntityType
@@ -91,6 +97,194 @@ def test_a_wrapped_key_cannot_be_moved_to_another_tenant(ring: Keyring, tmp_path
         reopened(tmp_path).tenant("acme")
 
 
+def test_a_tenant_that_comes_back_gets_an_epoch_of_a_new_name(ring: Keyring, tmp_path: Path) -> None:
+    """`acme/k02` never stands for two keys, before and after shredding."""
+    ring.rotate("acme")
+    before = ring.tenant("acme")
+    ring.shred("acme")
+    reopened(tmp_path).add_tenant("acme")
+    after = reopened(tmp_path).tenant("acme")
+    assert (before.domain, after.domain) == ("acme/k02", "acme/k03")
+    assert before.key("x") != after.key("x")
+    assert before.entity_digest(EntityType.PERSON, "jan") != after.entity_digest(EntityType.PERSON, "jan")
+
+
+def test_shredding_leaves_no_wrapped_key_on_the_disk(ring: Keyring, tmp_path: Path) -> None:
+    """Earlier versions of the file, held here by links, are overwritten; so is what a killed writer left."""
+    path = tmp_path / "keys.json"
+    left = tmp_path / ".keys.json.new"
+    left.write_bytes(path.read_bytes())
+    os.link(left, tmp_path / "of-the-killed")
+    os.link(path, tmp_path / "before-rotation")
+    ring.rotate("borealis")
+    os.link(path, tmp_path / "before-shredding")
+    ring.shred("acme")
+    held = [(tmp_path / name).read_bytes() for name in ("of-the-killed", "before-rotation", "before-shredding")]
+    assert set(b"".join(held)) == {0}
+    assert not left.exists()
+
+
+def test_a_reader_that_meets_an_overwritten_version_reads_the_new_one(
+    ring: Keyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It opened the old file, and read it after the writer was done."""
+    path, other = tmp_path / "keys.json", reopened(tmp_path)
+    ring.rotate("acme")
+    read_bytes = Path.read_bytes
+
+    def late(opened: Path) -> bytes:
+        monkeypatch.setattr(Path, "read_bytes", read_bytes)
+        ring.rotate("acme")
+        return b"\0" * opened.stat().st_size
+
+    monkeypatch.setattr(Path, "read_bytes", late)
+    assert other.reload_if_changed()
+    assert other.tenant("acme").domain == Keyring.open(path, wrapper_for(path, {})).tenant("acme").domain == "acme/k03"
+
+
+def test_a_change_while_the_file_is_being_read_is_seen_the_next_time(
+    ring: Keyring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shredded after the bytes were read: the opener must not take the new stamp for the old bytes."""
+    read_bytes = Path.read_bytes
+
+    def before_the_shredding(opened: Path) -> bytes:
+        monkeypatch.setattr(Path, "read_bytes", read_bytes)
+        old = read_bytes(opened)
+        ring.shred("acme")
+        return old
+
+    monkeypatch.setattr(Path, "read_bytes", before_the_shredding)
+    other = reopened(tmp_path)
+    assert other.tenants() == ["acme", "borealis"]
+    assert other.reload_if_changed()
+    assert other.tenants() == ["borealis"]
+
+
+def test_a_reload_that_failed_is_tried_again(ring: Keyring, tmp_path: Path) -> None:
+    """The file was away for a moment."""
+    path, other = tmp_path / "keys.json", reopened(tmp_path)
+    path.rename(tmp_path / "away")
+    with pytest.raises(UserError, match="No such file"):
+        other.reload_if_changed()
+    with pytest.raises(UserError, match="No such file"):
+        other.reload_if_changed()
+
+
+def test_a_key_in_memory_only_is_gone_with_the_keyring() -> None:
+    """Throwaway keyrings share nothing, and have nothing to reload."""
+    one, other = Keyring.throwaway(), Keyring.throwaway()
+    one.add_tenant("acme")
+    other.add_tenant("acme")
+    assert one.tenant("acme").key("x") != other.tenant("acme").key("x")
+    assert not one.reload_if_changed()
+
+
+@pytest.mark.parametrize("wrapped", ["", "AQ==", "not base64", "é", "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="])
+def test_an_altered_keyring_is_an_error_to_mend(ring: Keyring, tmp_path: Path, wrapped: str) -> None:
+    """Whatever stands where a wrapped key should."""
+    path = tmp_path / "keys.json"
+    path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), "quarantine": wrapped}))
+    with pytest.raises(UserError, match="altered"):
+        reopened(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"version": 1}', b"\0" * 20])
+def test_what_is_no_keyring_is_refused(tmp_path: Path, content: bytes) -> None:
+    """By its path, and with nothing of what it holds."""
+    path = tmp_path / "keys.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"keys\.json: not a keyring"):
+        Keyring.open(path, RootKey(secrets.token_bytes(32)))
+
+
+def test_another_format_is_refused(ring: Keyring, tmp_path: Path) -> None:
+    """A newer version wrote it."""
+    path = tmp_path / "keys.json"
+    path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), "version": 2}))
+    with pytest.raises(UserError, match="format 2"):
+        reopened(tmp_path)
+
+
+def test_a_root_key_that_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
+    """A named pipe has nobody at the other end; a folder is no file."""
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    (tmp_path / "folder").mkdir(0o700)
+    with pytest.raises(UserError, match="not a regular file"):
+        RootKey.from_file(tmp_path / "pipe")
+    with pytest.raises(UserError, match="folder"):
+        RootKey.from_file(tmp_path / "folder")
+
+
+@pytest.mark.parametrize("size", [0, 16, 31, 33])
+def test_a_root_key_of_another_size_is_refused(tmp_path: Path, size: int) -> None:
+    """32 bytes, raw."""
+    root = tmp_path / "root"
+    root.touch(0o600)
+    root.write_bytes(bytes(size))
+    with pytest.raises(UserError, match="32 bytes"):
+        RootKey.from_file(root)
+
+
+def test_a_root_key_is_never_overwritten(ring: Keyring, tmp_path: Path) -> None:
+    """With it all keys would be lost."""
+    root = root_path(tmp_path / "keys.json")
+    before = root.read_bytes()
+    with pytest.raises(UserError, match="File exists"):
+        RootKey.create_file(root)
+    assert root.read_bytes() == before
+
+
+def test_a_keyring_is_never_overwritten(ring: Keyring, tmp_path: Path) -> None:
+    """Nor is its lock in the way of the next one."""
+    path = tmp_path / "keys.json"
+    with pytest.raises(UserError, match="exists already"):
+        Keyring.create(path, RootKey(secrets.token_bytes(32)))
+    assert reopened(tmp_path).tenants() == ["acme", "borealis"]
+
+
+@pytest.mark.parametrize("change", ["rotate", "shred"])
+def test_a_tenant_without_keys_can_be_neither_rotated_nor_shredded(ring: Keyring, change: str) -> None:
+    """The error names no tenant."""
+    with pytest.raises(UserError, match="this tenant has no keys") as caught:
+        getattr(ring, change)("cobalt")
+    assert "cobalt" not in str(caught.value)
+
+
+def test_the_signing_key_can_sign(ring: Keyring) -> None:
+    """RSA with 2048 bits, PKCS #8, with a name."""
+    signing = ring.signing_key()
+    private = serialization.load_pem_private_key(signing.private_pem, None)
+    assert private.key_size == 2048
+    assert signing.private_pem.startswith(b"-----BEGIN PRIVATE KEY-----")
+    assert len(signing.kid) == 16
+
+
+def test_no_key_stands_bare_in_the_file(ring: Keyring, tmp_path: Path) -> None:
+    """Neither raw, nor hexadecimal, nor base64."""
+    text = (tmp_path / "keys.json").read_bytes()
+    key = ring.quarantine_key()
+    forms = (key, key.hex().encode(), base64.b64encode(key), b"PRIVATE KEY")
+    assert [form in text for form in forms] == [False] * 4
+
+
+def test_a_killed_writer_leaves_a_keyring_that_opens(ring: Keyring, tmp_path: Path) -> None:
+    """Killed between the temporary file and the rename; the next writer takes its lock and goes on."""
+    program = (
+        "import os, pathlib, signal, sys\n"
+        "from scrubbers.keyring import Keyring, wrapper_for\n"
+        "pathlib.Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "Keyring.open(path, wrapper_for(path, {})).rotate('acme')\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, tmp_path / "keys.json"], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / ".keys.json.new").exists()
+    assert reopened(tmp_path).tenant("acme").domain == "acme/k01"
+    assert reopened(tmp_path).rotate("acme") == "k02"
+    assert not (tmp_path / ".keys.json.new").exists()
+
+
 def test_writers_at_the_same_time_lose_nothing(ring: Keyring, tmp_path: Path) -> None:
     """Sixteen tenants added by eight threads, each with the file opened for itself."""
     with ThreadPoolExecutor(8) as pool:
@@ -108,7 +302,7 @@ def test_a_crash_in_the_middle_of_a_write_leaves_the_old_file(ring: Keyring, tmp
     with pytest.raises(OSError, match="power cut"):
         ring.add_tenant("cobalt")
     assert reopened(tmp_path).tenants() == ["acme", "borealis"]
-    assert not list(tmp_path.glob("*.new"))
+    assert not list(tmp_path.glob(".*.new"))
 
 
 def test_no_key_in_any_repr(ring: Keyring) -> None:

@@ -104,6 +104,121 @@ def test_broadcast_macs_pass() -> None:
     assert ACME.replace(E.MAC_ADDRESS, "ff:ff:ff:ff:ff:ff") == "ff:ff:ff:ff:ff:ff"
 
 
+def test_solicited_node_macs_do_not_carry_the_device_through() -> None:
+    """`33:33:ff` and the low 24 bits of the address; the group's pseudonym has the same ones."""
+    mac = ACME.replace(E.MAC_ADDRESS, "33:33:ff:3c:4d:5e")
+    group = ACME.replace(E.IP_ADDRESS, "ff02::1:ff3c:4d5e")
+    assert mac != "33:33:ff:3c:4d:5e"
+    assert bytes.fromhex(mac.replace(":", "")) == b"\x33\x33" + parse_ip(group).packed[-4:]
+
+
+@pytest.mark.parametrize("mac", ["00:00:00:00:00:00", "01:00:5e:00:00:fb", "33:33:00:00:00:fb"])
+def test_macs_of_nobody_pass(mac: str) -> None:
+    """All zero, and multicast groups that carry no address of a device."""
+    assert ACME.replace(E.MAC_ADDRESS, mac) == mac
+
+
+@pytest.mark.parametrize(
+    ("spelling", "left"), [("ff02::fb%UTICA", "ff02::fb"), ("::1%utica", "::1"), ("%3A%3A1%25utica", "%3A%3A1")]
+)
+def test_a_zone_goes_also_where_the_address_stays(spelling: str, left: str) -> None:
+    """It is the name of an interface, and may be any text."""
+    assert ACME.replace(E.IP_ADDRESS, spelling) == left
+
+
+def test_addresses_of_nobody_pass_as_they_are_written() -> None:
+    """No byte is changed that need not be."""
+    written = ["0:0:0:0:0:0:0:1", "::FFFF:127.0.0.1", "127.000.000.001", "127.0.0.0/8", "1.0.0.127.in-addr.arpa"]
+    assert [ACME.replace(E.IP_ADDRESS, each) for each in written] == written
+
+
+def test_an_address_in_a_name_field_is_an_address() -> None:
+    """Tools write either."""
+    assert ACME.replace(E.COMPUTER_NAME, "10.20.1.2") == ACME.replace(E.IP_ADDRESS, "10.20.1.2")
+
+
+def test_a_long_host_name_is_one_token_of_the_whole_label() -> None:
+    """Its first 15 characters alone do not decide: two hosts may share them."""
+    first, second = "warehouse-terminal-01", "warehouse-terminal-02"
+    assert ACME.replace(E.COMPUTER_NAME, first) != ACME.replace(E.COMPUTER_NAME, second)
+    assert len(ACME.replace(E.COMPUTER_NAME, first)) == 15
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        (E.IP_ADDRESS, "10.20.1.2", "::ffff:10.20.1.2"),
+        (E.COMPUTER_NAME, "UTICA$", "utica"),
+        (E.MAC_ADDRESS, "00-1A-2B-3C-4D-5E", "001a.2b3c.4d5e"),
+        (E.PHONE_NUMBER, "+31 20 555 0100", "+31-20-5550100"),
+        (E.PERSON, "Jos\u00e9  Jansen", "jose\u0301 jansen"),
+    ],
+)
+def test_hashes_are_of_the_value_and_not_of_its_spelling(kind: E, one: str, other: str) -> None:
+    """Keyed, typed tokens."""
+    hashed = Pseudonymiser(RING.tenant("acme"), {kind: "hash"})
+    assert hashed.replace(kind, one) == hashed.replace(kind, other)
+    assert re.fullmatch(r"[a-z]+-[a-z2-7]{12}", hashed.replace(kind, one))
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("10.1.2.3/30", "10.1.2.0/24"),
+        ("2001:db8:1:2::3", "2001:db8:1::/48"),
+        ("2001:db8::/33", "2001:db8::/33"),
+        ("10.1.2.300", "<IP_ADDRESS>"),
+    ],
+)
+def test_generalised_addresses_are_networks(address: str, network: str) -> None:
+    """A /24 or /48, never narrower than what stood there was wide."""
+    general = Pseudonymiser(RING.tenant("acme"), {E.IP_ADDRESS: "generalise"})
+    assert general.replace(E.IP_ADDRESS, address) == network
+
+
+def test_operators_of_addresses_only() -> None:
+    """`ipcrypt-deterministic` gives an IPv6 address, one for all spellings."""
+    chosen = Pseudonymiser(RING.tenant("acme"), {E.IP_ADDRESS: "ipcrypt-deterministic"})
+    image = chosen.replace(E.IP_ADDRESS, "10.20.1.2")
+    assert image == chosen.replace(E.IP_ADDRESS, "::ffff:10.20.1.2")
+    assert len(parse_ip(image).packed) == 16
+    with pytest.raises(UserError, match="no-such-operator"):
+        Pseudonymiser(RING.tenant("acme"), {E.IP_ADDRESS: "no-such-operator"})
+
+
+def test_epochs_are_unlinkable_and_the_old_one_still_works() -> None:
+    """A rotation changes every pseudonym; one made before it keeps its own."""
+    ring = Keyring.throwaway()
+    ring.add_tenant("acme")
+    old = Pseudonymiser(ring.tenant("acme"))
+    before = old.replace(E.COMPUTER_NAME, "utica"), old.replace(E.IP_ADDRESS, "10.1.2.3")
+    ring.rotate("acme")
+    new = Pseudonymiser(ring.tenant("acme"))
+    after = new.replace(E.COMPUTER_NAME, "utica"), new.replace(E.IP_ADDRESS, "10.1.2.3")
+    assert (old.domain, new.domain) == ("acme/k01", "acme/k02")
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+
+
+def test_workers_agree() -> None:
+    """Two pseudonymisers of one domain, without a word between them."""
+    other = Pseudonymiser(RING.tenant("acme"))
+    values = [(E.COMPUTER_NAME, "utica"), (E.IP_ADDRESS, "fe80::1"), (E.MAC_ADDRESS, "00:1a:2b:3c:4d:5e")]
+    assert [ACME.replace(*value) for value in values] == [other.replace(*value) for value in values]
+
+
+def test_no_key_and_no_value_in_its_repr() -> None:
+    """Which domain, and nothing else."""
+    assert repr(ACME) == "Pseudonymiser(acme/k01)"
+
+
+@given(st.sampled_from([kind for kind in E if kind not in (E.IP_ADDRESS, E.MAC_ADDRESS)]), st.text(min_size=1))
+def test_every_text_has_a_pseudonym_that_is_not_itself(kind: E, surface: str) -> None:
+    """Also what no name can be: fail closed, and raise nothing."""
+    assert ACME.replace(kind, surface) != surface
+
+
 def test_mail_stays_mail_under_a_domain_that_cannot_exist() -> None:
     """RFC 6761 `.invalid`; the user's token joins with the user name."""
     user, domain = ACME.replace(E.EMAIL_ADDRESS, "JDoe@Example.com").split("@")
