@@ -1,0 +1,40 @@
+"""Labelled corpora: NDJSON files of texts in which people marked what is personal."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import orjson
+
+from schemas.errors import UserError
+from scrubbers.evaluate import LabelledText
+from streams.lines import lines
+
+
+def read(paths: Sequence[Path]) -> dict[str, Sequence[LabelledText]]:
+    """The texts of each file, by the file's name without its ending.
+
+    Raises:
+        UserError: a file cannot be read or a line is no labelled text, with its place.
+    """
+    corpus: dict[str, list[LabelledText]] = {}
+    for path in paths:
+        cases = corpus.setdefault(path.stem, [])
+        for source, number, line in lines([path]):
+            cases.append(_case(line, f"{source} line {number}"))
+    return dict(corpus)
+
+
+def _case(line: bytes, place: str) -> LabelledText:
+    try:
+        case = msgspec.convert(orjson.loads(line), LabelledText)
+    except orjson.JSONDecodeError:
+        raise UserError(f"{place}: not JSON") from None
+    except msgspec.ValidationError as problem:
+        # msgspec quotes a wrong enum value: the path is enough to find it.
+        where = str(problem).rpartition(" - at ")[2] if " - at " in str(problem) else "`$`"
+        raise UserError(f"{place}: not a labelled text, at {where}", "docs/rules.md shows a line") from None
+    for part in (*case.spans, *case.ignore, *case.lookalikes):
+        if not 0 <= part.start < part.end <= len(case.text):
+            raise UserError(f"{place}: a span lies outside its text")
+    return case
