@@ -13,7 +13,12 @@ import msgspec
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 _V4 = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})\.(\d{1,4})")
-_DASHED = re.compile(r"(\d{1,3})-(\d{1,3})-(\d{1,3})-(\d{1,3})")
+# Amazon's default names: the region says nothing of the machine, so it may stay.
+_DASHED = re.compile(
+    r"((?:ip-|ec2-)?)(\d{1,3})-(\d{1,3})-(\d{1,3})-(\d{1,3})"
+    r"((?:\.ec2\.internal|(?:\.[a-z]{2}(?:-[a-z]{2,12}){1,3}-\d{1,2})?\.compute(?:-1)?\.(?:internal|amazonaws\.com))?\.?)",
+    re.IGNORECASE,
+)
 _PREFIX = re.compile(r"(?P<address>.+)/(?P<bits>\d{1,3})", re.DOTALL)
 _ZONE = re.compile(r"%(?:25)?[A-Za-z0-9][^/\s]*$")
 _IN_ADDR = re.compile(r"((?:\d{1,3}(?:[-/]\d{1,3})?\.){1,4})in-addr\.arpa(\.?)", re.IGNORECASE)
@@ -126,10 +131,11 @@ def _padded_tail(text: str) -> bytes | None:
 
 def _dashed(surface: str) -> WrittenIp | None:
     match = _DASHED.fullmatch(surface)
-    packed = _octets(match.groups()) if match is not None else None
-    if packed is None:
+    packed = _octets(match.groups()[1:5]) if match is not None else None
+    if match is None or packed is None:
         return None
-    return WrittenIp(packed, None, lambda other: canonical(other).replace(".", "-"))
+    before, behind = match[1], match[6]
+    return WrittenIp(packed, None, lambda other: before + canonical(other).replace(".", "-") + behind)
 
 
 def _reverse4(surface: str) -> WrittenIp | None:

@@ -10,7 +10,9 @@ from scrubbers.entities import EntityType, Finding
 from scrubbers.rules import REGEX_FLAGS, Allow, RuleSet
 
 DEFAULT_THRESHOLD = 0.4
-_INNER = frozenset({EntityType.COMPUTER_NAME, EntityType.DOMAIN_NAME, EntityType.USER_NAME})
+_INNER = frozenset(
+    {EntityType.COMPUTER_NAME, EntityType.DOMAIN_NAME, EntityType.USER_NAME, EntityType.IP_ADDRESS}
+)
 _OUTER = frozenset({EntityType.COMPUTER_NAME, EntityType.EMAIL_ADDRESS})
 _NAMES = frozenset({EntityType.COMPUTER_NAME, EntityType.DOMAIN_NAME})
 # Longer than any honest expression takes on a record of the largest size; a batch stays inside its budget.
@@ -96,8 +98,13 @@ def _lent(ordered: Sequence[Finding]) -> list[float]:
         around = [outer for outer in around if ordered[outer].end > each.start]
         if each.type in _INNER:
             for outer in around:
-                if ordered[outer].end >= each.end:
+                if _holds(ordered[outer], each):
                     scores[outer] = max(scores[outer], each.score)
         if each.type in _OUTER and not each.allowed:  # what passes must not take a known name with it
             around.append(index)
     return scores
+
+
+def _holds(outer: Finding, inner: Finding) -> bool:
+    """Whether a finding covers another and more."""
+    return outer.end >= inner.end and outer.end - outer.start > inner.end - inner.start

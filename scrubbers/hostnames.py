@@ -18,7 +18,9 @@ NOT_A_NAME = frozenset(
     "true;false;yes;no;localhost;localhost.localdomain;localhost4;localhost6;workgroup;mshome;builtin;system;"
     "localsystem;local system;localservice;local service;networkservice;network service;service;interactive;"
     "nt authority;nt service;nt virtual machine;nt-autorität;autorite nt;window manager;font driver host;"
-    "anonymous;anonymous logon;authenticated users;everyone;iusr".split(";")
+    "anonymous;anonymous logon;authenticated users;everyone;iusr;amd64;x86;x64;x86_64;i386;i686;arm64;aarch64".split(
+        ";"
+    )
 )
 # Accounts that Windows makes for itself, and SIDs that are the same everywhere (MS-DTYP 2.4.2.4).
 _WINDOWS_OWN = re.compile(
@@ -38,6 +40,8 @@ _SPN = re.compile(r"[A-Za-z][\w-]{1,30}/(?P<host>[^/:@\s]+)(?::[\w-]+)?(?:/[^@\s
 _DOMAIN_ACCOUNT = re.compile(r"(?P<domain>[^\\/:@]+)\\+(?P<account>[^\\/:@\"]+)")
 _AT = re.compile(r"(?P<user>[^@\s\\/]+)@(?P<host>[\w.-]+)")
 _PORT = re.compile(r"(?P<host>.+?):\d{1,5}", re.DOTALL)
+_WITH_SERIAL = re.compile(r"(?P<host>[^\s()]+) ?\([^()]*\)")  # `n9k-1(FOX1819GEG1)`: Cisco's neighbours
+_SEPARATORS = re.compile(r"[,;|\n\r\t]")
 _LIST = re.compile(r"[^,;|\s]+")
 _SPACES = re.compile(r"\s+")
 
@@ -152,11 +156,22 @@ def _read_simple(text: str, start: int) -> Iterator[Part]:
         yield from _host(match["host"], start + match.start("host"))
     elif (match := _PORT.fullmatch(text)) is not None:
         yield from _read(match["host"], start)
+    elif (match := _WITH_SERIAL.fullmatch(text)) is not None:
+        yield from _host(match["host"], start)
     elif (items := list(_LIST.finditer(text))) and len(items) > 1:
+        if _is_sentence(text):  # `Johns MacBook Pro`
+            yield Part(start, start + len(text), EntityType.COMPUTER_NAME)
+            return
         for item in items:
             yield from _read(item.group(), start + item.start())
     else:
         yield from _host(text, start)
+
+
+def _is_sentence(text: str) -> bool:
+    """Words with spaces between, not all of which look like names of machines: one name in several words."""
+    words = text.split()
+    return not _SEPARATORS.search(text) and not all(_HOSTLIKE.search(word) or "." in word for word in words)
 
 
 def _host(text: str, start: int) -> Iterator[Part]:

@@ -16,7 +16,7 @@ _FILE_ENDINGS = frozenset("sh py pl ps rs so md cc ml mm app zip mov cab java ba
 _CODE = re.compile(
     r"(?:org|com|net|io|java|javax|sun|jdk|android|kotlin|scala|system|microsoft|windows)\.", re.IGNORECASE
 )
-_CAMEL = re.compile(r"[a-z0-9][A-Z]")
+_CAMEL = re.compile(r"(?<![\w-])[A-Za-z]*[a-z][A-Z][A-Za-z]*(?![\w-])")  # a class; hosts have digits or hyphens
 
 Validator = Callable[[str], bool]
 

@@ -10,7 +10,7 @@ from scrubbers.compiled import CompiledRules
 
 ENGINE = CompiledRules(rules.load())
 # A bare name without a telling form needs a known name; a SID is no entity type.
-NOT_BY_FORM = {"win-owner", "sid"}
+NOT_BY_FORM = {"sid"}
 
 
 def cases(shared: Path) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def leftovers(case: dict[str, Any]) -> list[str]:
 
 
 def test_every_form_is_found(shared: Path) -> None:
-    """All but the two that have no form."""
+    """All but the one that has no form."""
     assert {case["id"] for case in cases(shared) if leftovers(case)} == NOT_BY_FORM
 
 

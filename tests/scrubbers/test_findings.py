@@ -24,8 +24,8 @@ def found(start: int, end: int, score: float = 0.8, kind: EntityType = NAME, rul
 
 
 def test_of_two_that_overlap_the_higher_score_stands() -> None:
-    """Whatever their types and lengths."""
-    long, sure = found(0, 20, 0.5), found(5, 9, 0.9, ADDRESS)
+    """Whatever their lengths."""
+    long, sure = found(0, 20, 0.5, EntityType.PERSON), found(5, 9, 0.9, ADDRESS)
     assert resolved([long, sure]) == [sure]
 
 
@@ -43,9 +43,15 @@ def test_a_name_inside_a_longer_name_gives_way_to_it() -> None:
     assert resolved([mail, domain]) == [mail]
 
 
-def test_an_address_inside_a_name_does_not_give_way() -> None:
-    """The surer one stands."""
-    assert resolved([found(0, 20, 0.5), found(3, 11, 0.9, ADDRESS)]) == [found(3, 11, 0.9, ADDRESS)]
+def test_an_address_inside_a_name_gives_way_to_it() -> None:
+    """`10-1-2-3.dsl.customer.example`: the rest names the line's owner."""
+    assert resolved([found(0, 20, 0.5), found(3, 11, 0.9, ADDRESS)]) == [found(0, 20, 0.5)]
+
+
+def test_an_address_that_is_all_of_a_name_stays_an_address() -> None:
+    """So that it joins with the address elsewhere; whatever came first."""
+    name, address = found(0, 20, 0.5), found(0, 20, 0.9, ADDRESS)
+    assert resolved([name, address]) == resolved([address, name]) == [address]
 
 
 def test_many_findings_are_settled_in_a_moment() -> None:
