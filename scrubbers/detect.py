@@ -35,7 +35,7 @@ class Detector:
     def __init__(self, recogniser: Recogniser, known: Sequence[Known] = (), depth: int = 64) -> None:
         self.recogniser = recogniser
         self.depth = depth
-        self._common = KnownEntities()
+        self._common = KnownEntities(recogniser.learning)
         for each in known:
             self._common.add(_CASE, each)
 
@@ -60,7 +60,7 @@ class Detector:
         ]
 
     def _own(self, leaf: Leaf, known: Sequence[Known]) -> KnownEntities:
-        own = KnownEntities()
+        own = KnownEntities(self.recogniser.learning)
         for each in (*known, *learned(leaf, self.recogniser)):
             own.add(_CASE, each)
         return own

@@ -209,7 +209,7 @@ def _tallies(
     leaked: Sequence[Label],
 ) -> dict[EntityType, Tally]:
     tallies: dict[EntityType, Tally] = {}
-    for kind in {each.type for each in (*counted, *findings)}:
+    for kind in {label.type for label in counted} | {each.type for each in findings}:
         labels = [label for label in counted if label.type is kind]
         gold = [label for label in labels if label.q == "gold"]
         lost = [label for label in missed if label.type is kind]
@@ -282,7 +282,7 @@ def _stands(value: str, text: str) -> bool:
 
 
 def _overlap(one: Any, other: Any) -> bool:
-    return one.start < other.end and other.start < one.end
+    return bool(one.start < other.end and other.start < one.end)
 
 
 def _mistake(source: str, case: LabelledText, kind: EntityType, start: int, end: int, rule: str = "") -> Mistake:

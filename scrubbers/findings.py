@@ -2,21 +2,24 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
 
 import msgspec
 import regex
 
+from scrubbers import hostnames
+from scrubbers.addresses import parse_ip
 from scrubbers.entities import EntityType, Finding
 from scrubbers.rules import REGEX_FLAGS, Allow, RuleSet
 
 DEFAULT_THRESHOLD = 0.4
-_INNER = frozenset(
-    {EntityType.COMPUTER_NAME, EntityType.DOMAIN_NAME, EntityType.USER_NAME, EntityType.IP_ADDRESS}
-)
+_INNER = frozenset({EntityType.COMPUTER_NAME, EntityType.DOMAIN_NAME, EntityType.USER_NAME, EntityType.IP_ADDRESS})
 _OUTER = frozenset({EntityType.COMPUTER_NAME, EntityType.EMAIL_ADDRESS})
 _NAMES = frozenset({EntityType.COMPUTER_NAME, EntityType.DOMAIN_NAME})
 # Longer than any honest expression takes on a record of the largest size; a batch stays inside its budget.
 MATCH_SECONDS = 1.0
+_REMEMBERED = 20_000
 
 
 class RuleFailure(Exception):
@@ -41,8 +44,8 @@ class Settler:
         Raises:
             RuleFailure: an allow rule's expression did not end in its time.
         """
-        strong = [each for each in found if each.score >= self._thresholds[each.type]]
-        return [self._marked(text, each) for each in resolved(strong)] if strong else []
+        strong = [self._marked(text, each) for each in found if each.score >= self._thresholds[each.type]]
+        return resolved(strong)  # marked before: what passes takes nothing with it that does not
 
     def _marked(self, text: str, finding: Finding) -> Finding:
         value = text[finding.start : finding.end]
@@ -56,14 +59,25 @@ class _Allowed:
         self._name = rule.name
         self._values = frozenset(value.lower() for value in rule.values)
         self._patterns = [regex.compile(pattern, REGEX_FLAGS) for pattern in rule.patterns]
+        self._domains = frozenset(rule.domains)
+        self._networks = [ip_network(network) for network in rule.networks]
+        self.lets_through = lru_cache(_REMEMBERED)(self._decide)  # the same names come again
 
-    def lets_through(self, value: str) -> bool:
+    def _decide(self, value: str) -> bool:
         if value.lower() in self._values:
+            return True
+        if self._domains and hostnames.is_service(value, self._domains):
+            return True
+        if self._networks and self._in_network(value):
             return True
         try:
             return any(pattern.fullmatch(value, timeout=MATCH_SECONDS) for pattern in self._patterns)
         except TimeoutError:
             raise RuleFailure(self._name) from None
+
+    def _in_network(self, value: str) -> bool:
+        written = parse_ip(value)
+        return written is not None and any(ip_address(written.packed) in network for network in self._networks)
 
 
 def resolved(found: Sequence[Finding]) -> list[Finding]:
@@ -75,6 +89,8 @@ def resolved(found: Sequence[Finding]) -> list[Finding]:
     if len(found) < 2:
         return list(found)
     ordered = sorted(found, key=lambda each: (each.start, -each.end))
+    if apart(ordered):
+        return ordered
     scores = _lent(ordered)
     chosen: list[Finding] = []  # in text order
     for index in sorted(range(len(ordered)), key=lambda index: (-scores[index], *_rank(ordered[index]))):
@@ -84,6 +100,16 @@ def resolved(found: Sequence[Finding]) -> list[Finding]:
         if clear_before and (place == len(chosen) or each.end <= chosen[place].start):
             chosen.insert(place, each)
     return chosen
+
+
+def apart(ordered: Sequence[Finding]) -> bool:
+    """Whether findings, in the order of their starts, do not overlap."""
+    end = 0
+    for each in ordered:
+        if each.start < end:
+            return False
+        end = each.end
+    return True
 
 
 def _rank(each: Finding) -> tuple[int, int, EntityType, str]:

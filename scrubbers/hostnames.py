@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 import idna
 import msgspec
@@ -48,6 +49,10 @@ _SPACES = re.compile(r"\s+")
 
 # The Public Suffix List as package data: nothing is fetched.
 suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+# With the names under which providers give their customers names: `azurewebsites.net`.
+_customer_suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)
+# A vendor's own computers stand under these: `pc7.corp.vendor.com`.
+_OFFICE_LABELS = frozenset("corp internal intra intranet lan ad priv private".split())
 _HOSTLIKE = re.compile(r"[\d-]")
 
 
@@ -114,6 +119,22 @@ def is_domain(name: str) -> bool:
     if suffix:
         return suffix in (rest, name)
     return "." not in rest and not _HOSTLIKE.search(label)
+
+
+@lru_cache(maxsize=20_000)  # the same names come again
+def is_service(name: str, domains: frozenset[str]) -> bool:
+    """Whether a host is one of a service's own: under one of its domains, and no customer's or office's.
+
+    By the private section of the Public Suffix List: under `vendor.net`, `shop.app.vendor.net` is a
+    customer's if `app.vendor.net` is a suffix there.
+    """
+    labels = name.lower().rstrip(".").split(".")
+    for index in range(len(labels) - 1):
+        domain = ".".join(labels[index:])
+        if domain in domains:
+            suffix = _customer_suffixes(name).suffix
+            return len(suffix) <= len(domain) and _OFFICE_LABELS.isdisjoint(labels[:index])
+    return False
 
 
 def candidates(value: str) -> list[Part]:

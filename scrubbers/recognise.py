@@ -35,6 +35,7 @@ class Recogniser:
 
     def __init__(self, rules: RuleSet, engine: Engine) -> None:
         self.identity = rules.identity
+        self.learning = rules.learning
         self._engine = engine
         self._selectors = Selectors(rules.fields)
         self._settler = Settler(rules)

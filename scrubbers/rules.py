@@ -1,12 +1,13 @@
 """Rule sets as a security team writes them: YAML in, validated structs out.
 
-Recognisers are in the format of Presidio's recogniser registry; `fields`, `allow` and `operators` are
-ours (docs/rules.md). A rule set is one file, or a folder of files that are read in order of their names.
+Recognisers are in the format of Presidio's recogniser registry; `fields`, `allow`, `operators` and
+`learning` are ours (docs/rules.md). A rule set is one file, or a folder of files that are read in order of their names.
 """
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from schemas.errors import UserError
 from scrubbers.entities import EntityType
 
 SHIPPED = Path(__file__).parent / "rules"
+_LEARNING = SHIPPED / "learning.yaml"
 OPEN_MARK, CLOSE_MARK = "«", "»"  # around what an example's rule must find
 REGEX_FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE  # Presidio's own
 
@@ -64,12 +66,29 @@ class FieldRule(msgspec.Struct, frozen=True):
 
 
 class Allow(msgspec.Struct, frozen=True):
-    """What passes though it was found: whole values, or patterns over the whole value."""
+    """What passes though it was found: whole values, patterns over the whole value, hosts and addresses.
+
+    `domains` are services': their own hosts pass, not those of their customers (Public Suffix List,
+    private section), nor those of their offices. `networks` are in CIDR notation.
+    """
 
     name: str
     types: tuple[EntityType, ...]
     values: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+
+
+class Learning(msgspec.Struct, frozen=True):
+    """Which names are learned: of at least `shortest` characters, and none of `never` (lower case).
+
+    A person's name has two to `longest_words` words, and not all of them in `never`.
+    """
+
+    shortest: int = 3
+    longest_words: int = 4
+    never: frozenset[str] = frozenset()
 
 
 class RuleSet(msgspec.Struct, frozen=True):
@@ -82,6 +101,7 @@ class RuleSet(msgspec.Struct, frozen=True):
     allow: tuple[Allow, ...] = ()
     operators: dict[EntityType, str] = {}
     thresholds: dict[EntityType, float] = {}
+    learning: Learning = Learning()
 
     @property
     def identity(self) -> str:
@@ -90,7 +110,7 @@ class RuleSet(msgspec.Struct, frozen=True):
 
     def digest(self) -> str:
         """SHA-256 of the canonical form: two rule sets with the same digest find the same."""
-        tree = msgspec.to_builtins(self, str_keys=True)
+        tree = msgspec.to_builtins(self, str_keys=True, order="sorted")  # sets have no order of their own
         return hashlib.sha256(orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -126,6 +146,8 @@ def _load(path: Path) -> RuleSet:
     for required in ("name", "version"):
         if required not in merged:
             raise RuleProblem(f"{path}: the rule set has no {required}")
+    if "learning" not in merged:  # a set that says nothing of it must not learn `server` and shred text
+        merged["learning"] = _parsed(_LEARNING)[0]["learning"]
     return msgspec.convert(merged, RuleSet)
 
 
@@ -190,10 +212,17 @@ def _bad_expressions(tree: dict[str, Any]) -> Iterator[tuple[list[str | int], st
         for number, example in enumerate(rule.get("examples", ())):
             if example.count(OPEN_MARK) != example.count(CLOSE_MARK):
                 yield ["recognizers", index, "examples", number], "every « needs its »"
+    yield from _bad_allow_rules(tree)
+
+
+def _bad_allow_rules(tree: dict[str, Any]) -> Iterator[tuple[list[str | int], str]]:
     for index, rule in enumerate(tree.get("allow", ())):
         for number, expression in enumerate(rule.get("patterns", ())):
             if (problem := _regex_problem(expression)) is not None:
                 yield ["allow", index, "patterns", number], problem
+        for number, network in enumerate(rule.get("networks", ())):
+            if not _is_network(network):
+                yield ["allow", index, "networks", number], "not a network, such as 10.20.0.0/16"
 
 
 def _regex_problem(expression: str) -> str | None:
@@ -202,6 +231,14 @@ def _regex_problem(expression: str) -> str | None:
     except regex.error as problem:
         return f"not a regular expression: {problem.msg} at position {problem.pos}"
     return None
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _steps(pointer: str) -> list[str | int]:
@@ -237,6 +274,6 @@ def _merge(merged: dict[str, Any], tree: dict[str, Any]) -> None:
         if isinstance(value, list):
             merged.setdefault(key, []).extend(value)
         elif isinstance(value, dict):
-            merged.setdefault(key, {}).update(value)
+            _merge(merged.setdefault(key, {}), value)
         else:
             merged[key] = value

@@ -34,7 +34,7 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
     app = new_app(settings, web_port=settings.web_port + slot)
     topics, metrics = settings.named, Metrics()
     rule_set = rules.load(Path(settings.rules) if settings.rules else None)
-    known = KnownTable(KnownEntities())
+    known = KnownTable(KnownEntities(rule_set.learning))
     contracts, published = Rows(ContractRow), Rows(RuleRow)
     limits = settings.limits
     scrubber = Scrubber(

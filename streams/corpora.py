@@ -34,7 +34,9 @@ def _case(line: bytes, place: str) -> LabelledText:
         # msgspec quotes a wrong enum value: the path is enough to find it.
         where = str(problem).rpartition(" - at ")[2] if " - at " in str(problem) else "`$`"
         raise UserError(f"{place}: not a labelled text, at {where}", "docs/rules.md shows a line") from None
-    for part in (*case.spans, *case.ignore, *case.lookalikes):
-        if not 0 <= part.start < part.end <= len(case.text):
+    stretches = [(each.start, each.end) for each in case.spans]
+    stretches += [(each.start, each.end) for each in (*case.ignore, *case.lookalikes)]
+    for start, end in stretches:
+        if not 0 <= start < end <= len(case.text):
             raise UserError(f"{place}: a span lies outside its text")
     return case

@@ -12,6 +12,7 @@ from scrubbers import hostnames
 from scrubbers.entities import EntityType, Known
 from scrubbers.keyring import Keyring
 from scrubbers.known import related, worth_knowing
+from scrubbers.rules import Learning
 from streams.publisher import Message
 
 
@@ -61,21 +62,24 @@ def _row(path: Path, number: int, fields: object) -> Row:
 
 
 def knowns(rows: Sequence[Row]) -> Iterator[tuple[str | None, Known]]:
-    """(tenant, known entity) of each row, with what it teaches; what is not worth knowing is left out."""
+    """(tenant, known entity) of each row, with what it teaches."""
     for row in rows:
         for known in related(Known(row.type, hostnames.normalise(row.value))):
-            if worth_knowing(known):
-                yield row.tenant, known
+            yield row.tenant, known
 
 
-def messages(rows: Sequence[Row], tenant: str | None, keyring: Keyring) -> Iterator[Message]:
-    """Records for the known-entities topic.
+def messages(
+    rows: Sequence[Row], tenant: str | None, keyring: Keyring, learning: Learning | None = None
+) -> Iterator[Message]:
+    """Records for the known-entities topic; what is not worth knowing is left out.
 
     Raises:
         UserError: a row without a tenant when none is given.
         KeyUnavailable: a tenant without keys.
     """
     for named, known in knowns(rows):
+        if not worth_knowing(known, learning):
+            continue
         owner = named or tenant
         if owner is None:
             raise UserError("a row names no tenant", "say --tenant")

@@ -51,7 +51,7 @@ def _scrub(rule_set: rules.RuleSet, engine: Engine) -> Callable[[bytes], object]
     ring = Keyring.throwaway()
     ring.add_tenant(TENANT)
     pseudonymiser = Pseudonymiser(ring.tenant(TENANT), rule_set.operators)
-    known = KnownEntities()
+    known = KnownEntities(rule_set.learning)
     scrubber = Scrubber(Recogniser(rule_set, engine), known)
 
     def scrub(event: bytes) -> object:

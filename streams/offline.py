@@ -95,7 +95,7 @@ class Job:
 class _Worker:
     def __init__(self, job: Job) -> None:
         rule_set = rules.load(job.rules)
-        self.known = KnownEntities()
+        self.known = KnownEntities(rule_set.learning)
         self.job = job
         self.scrubber = Scrubber(
             Recogniser(rule_set, CompiledRules(rule_set)), self.known, Bounds(record_bytes=_NO_LIMIT)

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from schemas.errors import UserError
-from scrubbers import hostnames
+from scrubbers import hostnames, rules
 from scrubbers.entities import EntityType
 from scrubbers.keyring import KeyUnavailable
 from streams import inventory
@@ -35,10 +35,12 @@ def import_(
 ) -> None:
     """Publish an inventory's names; running workers know them within a second."""
     settings = load()
+    rule_set = rules.load(Path(settings.rules) if settings.rules else None)
     rows = [row for path in files for row in inventory.read(path)]
     ring = open_keyring(settings, keyring)
     try:
-        delivery = publish(inventory.messages(rows, tenant, ring), settings.named.known_entities, settings)
+        messages = inventory.messages(rows, tenant, ring, rule_set.learning)
+        delivery = publish(messages, settings.named.known_entities, settings)
     except KeyUnavailable:
         raise UserError("a tenant of this inventory has no keys", "rmm-scrub keys init --tenant T") from None
     if as_json:

@@ -96,3 +96,34 @@ def test_an_allowed_name_does_not_cover_a_known_one() -> None:
     public = Finding(0, 20, EntityType.COMPUTER_NAME, 0.7, "public-host", allowed=True)
     known = Finding(0, 6, EntityType.COMPUTER_NAME, 1.0, "known-entity")
     assert resolved([public, known]) == [known]
+
+
+def test_what_passes_takes_nothing_with_it_that_does_not() -> None:
+    """A customer's address in front of a vendor's name."""
+    settler = Settler(rule_set(allow=(Allow("vendor", (NAME,), patterns=(r".*\.vendor\.example",)),)))
+    name, address = found(0, 23, 0.5), found(0, 8, 0.7, ADDRESS)
+    assert settler.settle("10.1.2.3.vendor.example", [name, address]) == [address]
+
+
+def test_a_services_own_hosts_pass_and_its_customers_and_offices_do_not() -> None:
+    """By the private section of the Public Suffix List, and by labels such as `corp`."""
+    settler = Settler(rule_set(allow=(Allow("services", (NAME,), domains=("microsoft.com", "windows.net")),)))
+
+    def passes(host: str) -> bool:
+        [finding] = settler.settle(host, [found(0, len(host))])
+        return finding.allowed
+
+    assert passes("ctldl.update.Microsoft.com.")
+    assert passes("microsoft.com")
+    assert not passes("pc7.corp.microsoft.com")
+    assert not passes("shop.blob.core.windows.net")
+    assert not passes("notmicrosoft.com")
+    assert not passes("microsoft.com.shop.example")
+
+
+def test_addresses_of_an_allowed_network_pass() -> None:
+    """In any spelling."""
+    settler = Settler(rule_set(allow=(Allow("ours", (ADDRESS,), networks=("10.9.0.0/16", "fd00::/8")),)))
+    for address, passes in (("10.9.8.7", True), ("::ffff:10.9.8.7", True), ("fd00::1", True), ("10.8.0.1", False)):
+        [finding] = settler.settle(address, [found(0, len(address), kind=ADDRESS)])
+        assert finding.allowed is passes
