@@ -5,25 +5,44 @@ The prefilter says which expressions may match somewhere in the text, the `regex
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
+from operator import attrgetter
+from time import monotonic
 
 import msgspec
 import regex
 
-from scrubbers.entities import EntityType, Finding
-from scrubbers.findings import MATCH_SECONDS, RuleFailure, Settler
+from scrubbers.entities import Finding
+from scrubbers.findings import MATCH_SECONDS, RuleFailure, Settler, apart
 from scrubbers.prefilter import Prefilter
 from scrubbers.rules import REGEX_FLAGS, Recogniser, RuleSet
 from scrubbers.validators import VALIDATORS, Validator
+from scrubbers.widened import Widened, widen
+
+Span = tuple[int, int]
+_BY_START = attrgetter("start")
+_REMEMBERED = 20_000  # answers of a validator: the same names and times come again
+
+
+class _Near(msgspec.Struct, frozen=True):
+    """How an expression is matched around the ends that the prefilter reports.
+
+    A match and what follows it up to its end lie in one run of the expression's characters. So the exact
+    expression is tried from the run's start on and no farther than the run.
+    """
+
+    backwards: regex.Pattern  # the run before a position
+    run: regex.Pattern  # the run behind a position
+    first: regex.Pattern  # the first match in the run behind a position
+    shortest: int
 
 
 class _Expression(msgspec.Struct, frozen=True):
-    recogniser: int
-    name: str
-    type: EntityType
+    recogniser: Recogniser
     score: float
     pattern: regex.Pattern
-    validator: Validator | None
-    keys: bool
+    validator: Validator
+    near: _Near | None
 
 
 class CompiledRules:
@@ -32,10 +51,18 @@ class CompiledRules:
     def __init__(self, rules: RuleSet) -> None:
         self.rules = rules
         self._settler = Settler(rules)
-        self._expressions = [
-            each for number, recogniser in enumerate(rules.recognizers) for each in _expressions(number, recogniser)
-        ]
-        self._prefilter = Prefilter([each.pattern.pattern for each in self._expressions])
+        validators = {name: lru_cache(_REMEMBERED)(each) for name, each in VALIDATORS.items()}
+        wider: list[str | None] = []
+        self._expressions: list[_Expression] = []
+        for recogniser in rules.recognizers:
+            valid = validators[recogniser.validator] if recogniser.validator else _anything
+            for each in recogniser.all_patterns():
+                widened = widen(each.regex)
+                wider.append(widened.expression if widened is not None else None)
+                pattern = regex.compile(each.regex, REGEX_FLAGS)
+                near = _near(each.regex, widened) if widened is not None else None
+                self._expressions.append(_Expression(recogniser, each.score, pattern, valid, near))
+        self._prefilter = Prefilter(wider, [each.near is not None for each in self._expressions])
 
     def find(self, text: str, *, keys: bool = False) -> list[Finding]:
         """What the recognisers find in a text; in JSON keys only those that are sure of themselves there.
@@ -43,16 +70,29 @@ class CompiledRules:
         Raises:
             RuleFailure: an expression did not end in its time.
         """
-        found: dict[int, list[Finding]] = {}
-        for number in self._prefilter.candidates(text):
+        found: list[Finding] = []
+        for number, ends in self._candidates(text):
             expression = self._expressions[number]
-            if not keys or expression.keys:
-                for finding in _matches(expression, text):
-                    found.setdefault(expression.recogniser, []).append(finding)
-        if not found:
-            return []
-        each = [finding for group in found.values() for finding in without_duplicates(group)]
-        return self._settler.settle(text, without_duplicates(each))
+            if not keys or expression.recogniser.keys:
+                found += _matches(expression, text, ends)
+        if len(found) > 1:
+            found.sort(key=_BY_START)
+            if not apart(found):
+                found = without_duplicates(found)
+        return self._settler.settle(text, found) if found else found
+
+    def _candidates(self, text: str) -> Sequence[tuple[int, list[int] | None]]:
+        """The expressions that may match, in their order, and where the prefilter says so."""
+        ends: dict[int, list[int] | None] = {}
+        for number, end in self._prefilter.candidates(text):
+            known = ends.get(number)
+            if known is None:
+                ends[number] = [end]
+            else:
+                known.append(end)
+        if not self._prefilter.always:
+            return list(ends.items())
+        return sorted([*ends.items(), *((number, None) for number in self._prefilter.always)])
 
 
 def without_duplicates(found: Sequence[Finding]) -> list[Finding]:
@@ -69,29 +109,61 @@ def without_duplicates(found: Sequence[Finding]) -> list[Finding]:
     return kept
 
 
-def _matches(expression: _Expression, text: str) -> list[Finding]:
+def _matches(expression: _Expression, text: str, ends: Sequence[int] | None) -> list[Finding]:
+    recogniser, valid = expression.recogniser, expression.validator
     try:
-        spans = [match.span() for match in expression.pattern.finditer(text, timeout=MATCH_SECONDS)]
+        if expression.near is None or ends is None:
+            spans = _everywhere(expression.pattern, text)
+        else:
+            spans = _around(expression, expression.near, text, ends)
     except TimeoutError:
-        raise RuleFailure(expression.name) from None
+        raise RuleFailure(recogniser.name) from None
     return [
-        Finding(start, end, expression.type, expression.score, expression.name)
+        Finding(start, end, recogniser.supported_entity, expression.score, recogniser.name)
         for start, end in spans
-        if start < end and (expression.validator is None or expression.validator(text[start:end]))
+        if start < end and valid(text[start:end])
     ]
 
 
-def _expressions(number: int, recogniser: Recogniser) -> list[_Expression]:
-    validator = VALIDATORS[recogniser.validator] if recogniser.validator else None
-    return [
-        _Expression(
-            number,
-            recogniser.name,
-            recogniser.supported_entity,
-            pattern.score,
-            regex.compile(pattern.regex, REGEX_FLAGS),
-            validator,
-            recogniser.keys,
-        )
-        for pattern in recogniser.all_patterns()
-    ]
+def _everywhere(pattern: regex.Pattern, text: str) -> list[Span]:
+    return [match.span() for match in pattern.finditer(text, timeout=MATCH_SECONDS)]
+
+
+def _around(expression: _Expression, near: _Near, text: str, ends: Sequence[int]) -> list[Span]:
+    """The spans that searching the whole text gives, from the ends of all widened matches in their order."""
+    spans: list[Span] = []
+    position = 0  # no further match starts before it
+    until = monotonic() + MATCH_SECONDS
+    for end in ends:
+        if end - position < near.shortest:
+            continue
+        position = near.backwards.match(text, position, end - 1).start()
+        while end - position >= near.shortest:
+            match = near.first.match(text, position, timeout=max(0.0, until - monotonic()))  # below 0 is no bound
+            if match is None:
+                if end == ends[-1]:
+                    return spans
+                position = near.run.match(text, end - 1).end()
+                break
+            if match.start() == match.end():  # how a search goes on from there is its own affair
+                return _everywhere(expression.pattern, text)
+            spans.append(match.span())
+            position = match.end()
+    return spans
+
+
+def _near(expression: str, widened: Widened) -> _Near | None:
+    """None where a run would be lines: searching for the expression itself is faster then."""
+    if widened.alphabet is None or widened.shortest == 0 or regex.match(widened.alphabet, "\n"):
+        return None
+    run = f"{widened.alphabet}*"
+    return _Near(
+        regex.compile(f"(?r){run}", REGEX_FLAGS),
+        regex.compile(run, REGEX_FLAGS),
+        regex.compile(rf"{run}?\K(?:{expression})", REGEX_FLAGS),
+        widened.shortest,
+    )
+
+
+def _anything(text: str) -> bool:  # noqa: ARG001
+    return True

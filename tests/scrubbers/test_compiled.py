@@ -6,12 +6,15 @@ import sys
 import time
 
 import pytest
+import regex
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scrubbers import rules
 from scrubbers.compiled import CompiledRules, without_duplicates
 from scrubbers.entities import EntityType, Finding
 from scrubbers.findings import MATCH_SECONDS, RuleFailure
-from scrubbers.rules import Pattern, Recogniser, RuleSet
+from scrubbers.rules import REGEX_FLAGS, Pattern, Recogniser, RuleSet
 
 SHIPPED = CompiledRules(rules.load())
 
@@ -114,12 +117,57 @@ def test_a_finding_inside_another_of_its_type_goes_unless_it_scores_higher() -> 
 
 def test_an_expression_that_does_not_end_is_a_failure_within_the_bound() -> None:
     """The rule is named, the text is not."""
-    rule = Recogniser("endless", EntityType.COMPUTER_NAME, (Pattern("p", r"(?:a|aa)+b(?!c)", 0.9),))
+    rule = Recogniser("endless", EntityType.COMPUTER_NAME, (Pattern("p", r"(?:a|aa)+b(?!cd)", 0.9),))
     engine = CompiledRules(RuleSet("mine", "1", (rule,)))
     began = time.monotonic()
     with pytest.raises(RuleFailure, match=r"^endless$"):
-        engine.find("a" * 80 + "bc")
+        engine.find("a" * 80 + "bcd")
     assert time.monotonic() - began < 3 * MATCH_SECONDS
+
+
+def test_the_bound_is_for_all_places_that_an_expression_is_tried_at() -> None:
+    """Each of them ends in time, together they would not."""
+    rule = Recogniser("slow", EntityType.COMPUTER_NAME, (Pattern("p", r"(?:a|aa)+b(?!cd)", 0.9),))
+    engine = CompiledRules(RuleSet("mine", "1", (rule,)))
+    began = time.monotonic()
+    with pytest.raises(RuleFailure, match=r"^slow$"):
+        engine.find(("a" * 28 + "bcd ") * 2_000)
+    assert time.monotonic() - began < 3 * MATCH_SECONDS
+
+
+EXPRESSIONS = [
+    r"(?<![\w.])\w+(?:\.\w+){1,8}(?:com|x)(?!\w)",
+    r"(?<=\ba)b+",
+    r"a+b?(?=b)",
+    r"//\K[a-b]+(?=/)",
+    r"(?:(?<!a)|(?<=ba))b[ab]{0,9}(?:(?!b)|(?=ba))",
+    r"a\K(?=b)",
+    r"^[ab.]+(?=\s*$)",
+    r"(?-i:A)b|[^a]b",
+    r"[ab]",
+    r"b*",
+    r"(a)\1",
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(EXPRESSIONS), st.text(alphabet="aAb./x \ncomé\u017f", max_size=40))
+def test_searching_near_what_the_prefilter_reports_finds_what_searching_the_text_does(
+    expression: str, text: str
+) -> None:
+    """Runs, look-arounds, \\K, anchors, empty matches."""
+    plain = regex.compile(expression, REGEX_FLAGS)
+    rule = Recogniser("r", EntityType.USER_NAME, (Pattern("p", expression, 0.9),))
+    wanted = [match.span() for match in plain.finditer(text) if match.start() < match.end()]
+    assert [(each.start, each.end) for each in CompiledRules(RuleSet("mine", "1", (rule,))).find(text)] == wanted
+
+
+@pytest.mark.parametrize("piece", ["1.2.3.", "a-b.", "a.com\\", "//x.yz", "12:34:", "ab$(", "A\\\\b:", "x@y."])
+def test_the_time_does_not_grow_faster_than_the_text(piece: str) -> None:
+    """A record of nothing but beginnings: each run of characters is searched once."""
+    began = time.monotonic()
+    SHIPPED.find(piece * (20_000 // len(piece)))
+    assert time.monotonic() - began < 2
 
 
 def test_importing_it_does_not_import_presidio() -> None:
