@@ -4,7 +4,7 @@ The findings are those of the reference engine (Presidio) over the same rules; t
 The prefilter says which expressions may match somewhere in the text, the `regex` module where they do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from time import monotonic
@@ -12,6 +12,7 @@ from time import monotonic
 import msgspec
 import regex
 
+from scrubbers.context import raised, supportive
 from scrubbers.entities import Finding
 from scrubbers.findings import MATCH_SECONDS, RuleFailure, Settler, apart
 from scrubbers.prefilter import Prefilter
@@ -62,6 +63,7 @@ class CompiledRules:
                 pattern = regex.compile(each.regex, REGEX_FLAGS)
                 near = _near(each.regex, widened) if widened is not None else None
                 self._expressions.append(_Expression(recogniser, each.score, pattern, valid, near))
+        self._contexts = {each.name: each.context for each in rules.recognizers}
         self._prefilter = Prefilter(wider, [each.near is not None for each in self._expressions])
 
     def find(self, text: str, *, keys: bool = False) -> list[Finding]:
@@ -71,10 +73,18 @@ class CompiledRules:
             RuleFailure: an expression did not end in its time.
         """
         found: list[Finding] = []
+        in_context: dict[str, list[Finding]] = {}  # of recognisers that have context words
         for number, ends in self._candidates(text):
             expression = self._expressions[number]
-            if not keys or expression.recogniser.keys:
-                found += _matches(expression, text, ends)
+            if keys and not expression.recogniser.keys:
+                continue
+            matches = _matches(expression, text, ends)
+            if matches and expression.recogniser.context:
+                in_context.setdefault(expression.recogniser.name, []).extend(matches)
+            else:
+                found += matches
+        for name, matches in in_context.items():
+            found += _enhanced(text, without_duplicates(matches), self._contexts[name])
         if len(found) > 1:
             found.sort(key=_BY_START)
             if not apart(found):
@@ -93,6 +103,12 @@ class CompiledRules:
         if not self._prefilter.always:
             return list(ends.items())
         return sorted([*ends.items(), *((number, None) for number in self._prefilter.always)])
+
+
+def _enhanced(text: str, found: Iterable[Finding], words: Sequence[str]) -> Iterator[Finding]:
+    for each in found:
+        word = supportive(text, each.start, words)
+        yield each if word is None else msgspec.structs.replace(each, score=raised(each.score))
 
 
 def without_duplicates(found: Sequence[Finding]) -> list[Finding]:

@@ -12,6 +12,7 @@ from presidio_analyzer import Pattern as PresidioPattern
 from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
+from scrubbers.context import raised, supportive
 from scrubbers.entities import EntityType, Finding
 from scrubbers.findings import MATCH_SECONDS, RuleFailure, Settler
 from scrubbers.rules import REGEX_FLAGS, Recogniser, RuleSet
@@ -46,6 +47,7 @@ class ReferenceEngine:
                 "type": result.entity_type,
                 "score": result.score,
                 "rule": _finding(result).rule,
+                "context": result.analysis_explanation.supportive_context_word or None,
                 "pattern": result.analysis_explanation.pattern_name,
             }
             for result in self._results(text, keys=False)
@@ -62,12 +64,25 @@ class _RuleRecogniser(PatternRecognizer):  # type: ignore[misc]
     def __init__(self, rule: Recogniser) -> None:
         self._valid = VALIDATORS[rule.validator] if rule.validator else None
         super().__init__(
+            context=list(rule.context) or None,
             supported_entity=rule.supported_entity.value,
             name=rule.name,
             supported_language=LANGUAGE,
             patterns=[_Pattern(each.name, each.regex, each.score) for each in rule.all_patterns()],
             global_regex_flags=REGEX_FLAGS,
         )
+
+    def enhance_using_context(self, text: str, raw_recognizer_results: list[Any], *_: Any, **__: Any) -> list[Any]:
+        """Presidio's hook for a recogniser that does this itself."""
+        return [self._enhanced(text, result) for result in raw_recognizer_results]
+
+    def _enhanced(self, text: str, result: Any) -> Any:
+        word = supportive(text, result.start, self.context) if self.context else None
+        if word is not None:
+            result.score = raised(result.score)
+            result.analysis_explanation.set_improved_score(result.score)
+            result.analysis_explanation.set_supportive_context_word(word)
+        return result
 
     def invalidate_result(self, pattern_text: str) -> bool:
         return self._valid is not None and not self._valid(pattern_text)
@@ -92,7 +107,7 @@ class _Strict:
 
 
 class _NoContext(ContextAwareEnhancer):  # type: ignore[misc]
-    """Rules look at their surroundings in the expression itself; Presidio's enhancer only copies results."""
+    """Recognisers look for their context words themselves (`scrubbers/context.py`): no model, no lemmas."""
 
     def __init__(self) -> None:
         super().__init__(0, 0, 0, 0)

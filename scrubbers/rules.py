@@ -42,10 +42,10 @@ class Recogniser(msgspec.Struct, frozen=True):
     patterns: tuple[Pattern, ...] = ()
     deny_list: tuple[str, ...] = ()
     deny_list_score: float = 1.0
+    context: tuple[str, ...] = ()  # words that raise the score when they stand in front
     validator: str | None = None
     keys: bool = False
     learn: bool = False
-    supported_language: str = "en"
     examples: tuple[str, ...] = ()
 
     def all_patterns(self) -> tuple[Pattern, ...]:
@@ -148,7 +148,16 @@ def _load(path: Path) -> RuleSet:
             raise RuleProblem(f"{path}: the rule set has no {required}")
     if "learning" not in merged:  # a set that says nothing of it must not learn `server` and shred text
         merged["learning"] = _parsed(_LEARNING)[0]["learning"]
+    merged["recognizers"] = [_plain(rule) for rule in merged.get("recognizers", ()) if rule.get("enabled", True)]
     return msgspec.convert(merged, RuleSet)
+
+
+def _plain(rule: dict[str, Any]) -> dict[str, Any]:
+    """A recogniser with the context words of all its languages: our texts say not which they are in."""
+    words = list(rule.get("context", ()))
+    for language in rule.get("supported_languages", ()):
+        words += language.get("context", ()) if isinstance(language, dict) else ()
+    return {**rule, "context": list(dict.fromkeys(words))}
 
 
 def _files(path: Path) -> Sequence[Path]:

@@ -27,9 +27,9 @@ _ZERO_WIDTH = _ZERO_WIDTH_ESCAPES | {"^", "$"}
 class Widened(msgspec.Struct, frozen=True):
     """What an expression was widened to.
 
-    `expression` (for Hyperscan, in bytes) ends a match at or behind the end of each of the original's.
-    All that lies between the start of a match and the character before that end is of the class `alphabet`
-    (for the `regex` module; None for nearly all); the match itself has at least `shortest` characters.
+    `expression` (for Hyperscan, in bytes) ends a match in or behind each of the original's, at least
+    `shortest` characters from its start. All that lies between that start and the character before that
+    end is of the class `alphabet` (for the `regex` module; None for nearly all).
     """
 
     expression: str
@@ -49,7 +49,7 @@ def widen(expression: str) -> Widened | None:
     except _UncertainError:
         return None
     alphabet = _any_of(dict.fromkeys(each.written for each in pieces if each.written))
-    return Widened("".join(each.text for each in pieces), alphabet, _shortest(tokens))
+    return Widened("".join(each.text for each in _cut(pieces)), alphabet, _shortest(tokens))
 
 
 class _UncertainError(Exception):
@@ -99,6 +99,18 @@ def _widened(tokens: Sequence[_Token], *, left: bool, right: bool) -> Iterator[_
             path.fresh = False
 
 
+def _cut(pieces: list[_Token]) -> list[_Token]:
+    """Without what more of the same the last character may have: each more would be one more end to report."""
+    while len(pieces) > 1 and _is_repeat(pieces[-1]) and pieces[-2].written:
+        least = _least(pieces[-1].text)
+        if least > 0:
+            return [*pieces[:-1], _Token(f"{{{least}}}")]
+        if len(pieces) < 3 or pieces[-3].text in (*_OPENINGS, "|"):
+            break
+        pieces = pieces[:-2]
+    return pieces
+
+
 def _left_edge(token: str) -> list[_Token]:
     """What stands before the match: no part of it, so of no alphabet."""
     if token == "^":
@@ -114,7 +126,7 @@ def _left_edge(token: str) -> list[_Token]:
 def _right_edge(token: str) -> list[_Token]:
     inner = token[3:-1]
     if token.startswith("(?="):
-        return [_Token("(?:"), *_widened(list(_tokens(inner)), left=False, right=True), _Token(")")]
+        return [_Token("(?:"), *_cut(list(_widened(list(_tokens(inner)), left=False, right=True))), _Token(")")]
     others = _complement(inner)
     return [] if others is None else [_Token(rf"(?:\z|{others})")]
 
