@@ -66,6 +66,11 @@ class CompiledRules:
         self._contexts = {each.name: each.context for each in rules.recognizers}
         self._prefilter = Prefilter(wider, [each.near is not None for each in self._expressions])
 
+    @property
+    def everywhere(self) -> list[str]:
+        """The rules with an expression that the prefilter cannot take: it is tried on every text."""
+        return list(dict.fromkeys(self._expressions[number].recogniser.name for number in self._prefilter.always))
+
     def find(self, text: str, *, keys: bool = False) -> list[Finding]:
         """What the recognisers find in a text; in JSON keys only those that are sure of themselves there.
 

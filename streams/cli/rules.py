@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from scrubbers import rules
+from scrubbers.compiled import CompiledRules
 from scrubbers.examples import failures
 from streams.cli import console, evaluation
 
@@ -19,11 +20,16 @@ Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 @app.command(epilog="Example: rmm-scrub rules lint --rules my-rules.yaml")
 def lint(rule_file: RuleFile = None, as_json: Json = False) -> None:
-    """Check a rule set against its schema; every problem is named with file and line."""
+    """Check a rule set against its schema, every problem with file and line; name the rules that cost."""
     rule_set = rules.load(rule_file)
+    everywhere = CompiledRules(rule_set).everywhere
     if as_json:
-        console.print_json({"rule_set": rule_set.identity, "digest": rule_set.digest()})
+        console.print_json(
+            {"rule_set": rule_set.identity, "digest": rule_set.digest(), "tried_on_every_text": everywhere}
+        )
     else:
+        for name in everywhere:
+            console.out.print(f"{name}: the prefilter cannot take an expression of it: it is tried on every text")
         console.out.print(
             f"{rule_set.identity}: {len(rule_set.recognizers)} recognisers, {len(rule_set.fields)} field rules"
         )

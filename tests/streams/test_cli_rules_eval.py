@@ -88,3 +88,14 @@ def test_a_line_that_is_no_labelled_text_is_named_by_its_place(
     assert code == 1
     assert says in err
     assert "secret-7" not in err
+
+
+def test_lint_names_the_rules_that_the_prefilter_cannot_take(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """They are right, and cost on every text."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "{name: mine, version: '1', recognizers: [{name: twice, supported_entity: PERSON, "
+        "patterns: [{name: p, regex: '(a)\\1', score: 0.9}]}, {name: once, supported_entity: PERSON, deny_list: [b]}]}"
+    )
+    assert main(["rules", "lint", "--rules", str(path), "--json"]) == 0
+    assert orjson.loads(capfd.readouterr().out)["tried_on_every_text"] == ["twice"]
