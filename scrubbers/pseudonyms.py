@@ -21,6 +21,8 @@ from scrubbers.keyring import TenantKeys
 CACHED = 100_000
 TOKEN_BITS = 60
 _SOLICITED_MAC = b"\x33\x33\xff"
+# IPv4 and IPv6 multicast (RFC 1112, RFC 2464), IEEE 802.1 bridges and LLDP, PTP, Cisco's discovery.
+_STANDARD_GROUPS = tuple(map(bytes.fromhex, ("01005e", "3333", "0180c2", "011b19", "01000c")))
 
 PREFIXES = {
     EntityType.COMPUTER_NAME: "pc",
@@ -153,8 +155,9 @@ class Pseudonymiser:
         """A locally administered unicast address (IEEE 802c): 46 bits of digest, form and case kept.
 
         With 10^5 devices two share one with a probability of about 7 in 10^5. All-zero, broadcast and
-        multicast addresses name no device and stay, but for solicited-node multicast: `33:33:ff` and the
+        the standards' groups name no device and stay, but for solicited-node multicast: `33:33:ff` and the
         low 24 bits of a unicast address (RFC 2464 section 7), which become those of the group's pseudonym.
+        Other group addresses stay groups: some tools write devices' so, with the bits of an octet reversed.
         """
         written = addresses.parse_mac(surface)
         if written is None:
@@ -162,10 +165,10 @@ class Pseudonymiser:
         packed = written.packed
         if len(packed) == 6 and packed.startswith(_SOLICITED_MAC):
             return written.write(_SOLICITED_MAC + self._address(SOLICITED + packed[3:])[-3:])
-        if packed[0] & 1 or not any(packed):
+        if packed.startswith(_STANDARD_GROUPS) or len(set(packed)) == 1 and packed[0] in (0, 0xFF):
             return surface
         digest = hmac.digest(self._mac_key, packed, "sha256")[: len(packed)]
-        return written.write(bytes([digest[0] & 0xFC | 0x02]) + digest[1:])
+        return written.write(bytes([digest[0] & 0xFC | 0x02 | packed[0] & 1]) + digest[1:])
 
 
 def _normal(kind: EntityType, surface: str) -> str:

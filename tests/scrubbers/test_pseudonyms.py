@@ -242,3 +242,12 @@ def test_different_addresses_have_different_pseudonyms(one: object, other: objec
     images = ACME.replace(E.IP_ADDRESS, str(one)), ACME.replace(E.IP_ADDRESS, str(other))
     same = parse_ip(images[0]).packed == parse_ip(images[1]).packed
     assert (parse_ip(str(one)).packed == parse_ip(str(other)).packed) == same
+
+
+def test_a_group_address_of_no_standard_is_replaced_and_stays_one() -> None:
+    """Devices' addresses are written so by tools that reverse the bits."""
+    for mac in ("5d:7c:2f:d5:62:57", "a16d.501e.2a92"):
+        pseudonym = ACME.replace(E.MAC_ADDRESS, mac)
+        assert pseudonym != mac
+        assert int(pseudonym[:2], 16) & 0b11 == 0b11
+    assert ACME.replace(E.MAC_ADDRESS, "ff-ff-ff-ff-ff-ff") == "ff-ff-ff-ff-ff-ff"
