@@ -165,7 +165,7 @@ class Pseudonymiser:
         packed = written.packed
         if len(packed) == 6 and packed.startswith(_SOLICITED_MAC):
             return written.write(_SOLICITED_MAC + self._address(SOLICITED + packed[3:])[-3:])
-        if packed.startswith(_STANDARD_GROUPS) or len(set(packed)) == 1 and packed[0] in (0, 0xFF):
+        if packed.startswith(_STANDARD_GROUPS) or (len(set(packed)) == 1 and packed[0] in (0, 0xFF)):
             return surface
         digest = hmac.digest(self._mac_key, packed, "sha256")[: len(packed)]
         return written.write(bytes([digest[0] & 0xFC | 0x02 | packed[0] & 1]) + digest[1:])
