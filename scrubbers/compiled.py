@@ -18,9 +18,10 @@ from scrubbers.findings import MATCH_SECONDS, RuleFailure, Settler, apart
 from scrubbers.prefilter import Prefilter
 from scrubbers.rules import REGEX_FLAGS, Recogniser, RuleSet
 from scrubbers.validators import VALIDATORS, Validator
-from scrubbers.widened import Widened, widen
+from scrubbers.widened import Widened, attempts, widen
 
 Span = tuple[int, int]
+_QUICK_ATTEMPTS = 1e7  # of the regex engine, at some 20 ns each: a fraction of MATCH_SECONDS
 _BY_START = attrgetter("start")
 _REMEMBERED = 20_000  # answers of a validator: the same names and times come again
 
@@ -44,6 +45,7 @@ class _Expression(msgspec.Struct, frozen=True):
     pattern: regex.Pattern
     validator: Validator
     near: _Near | None
+    untimed: float  # characters of a text in which it cannot take long: to look at the clock costs as much as a match
 
 
 class CompiledRules:
@@ -62,7 +64,8 @@ class CompiledRules:
                 wider.append(widened.expression if widened is not None else None)
                 pattern = regex.compile(each.regex, REGEX_FLAGS)
                 near = _near(each.regex, widened) if widened is not None else None
-                self._expressions.append(_Expression(recogniser, each.score, pattern, valid, near))
+                untimed = _QUICK_ATTEMPTS / max(1.0, attempts(each.regex))
+                self._expressions.append(_Expression(recogniser, each.score, pattern, valid, near, untimed))
         self._contexts = {each.name: each.context for each in rules.recognizers}
         self._prefilter = Prefilter(wider, [each.near is not None for each in self._expressions])
 
@@ -134,11 +137,13 @@ def _matches(expression: _Expression, text: str, ends: Sequence[int] | None) -> 
     recogniser, valid = expression.recogniser, expression.validator
     try:
         if expression.near is None or ends is None:
-            spans = _everywhere(expression.pattern, text)
+            spans = _everywhere(expression, text)
         else:
             spans = _around(expression, expression.near, text, ends)
     except TimeoutError:
         raise RuleFailure(recogniser.name) from None
+    if not spans:
+        return []
     return [
         Finding(start, end, recogniser.supported_entity, expression.score, recogniser.name)
         for start, end in spans
@@ -146,28 +151,34 @@ def _matches(expression: _Expression, text: str, ends: Sequence[int] | None) -> 
     ]
 
 
-def _everywhere(pattern: regex.Pattern, text: str) -> list[Span]:
-    return [match.span() for match in pattern.finditer(text, timeout=MATCH_SECONDS)]
+def _everywhere(expression: _Expression, text: str) -> list[Span]:
+    if len(text) <= expression.untimed:
+        return [match.span() for match in expression.pattern.finditer(text)]
+    return [match.span() for match in expression.pattern.finditer(text, timeout=MATCH_SECONDS)]
 
 
 def _around(expression: _Expression, near: _Near, text: str, ends: Sequence[int]) -> list[Span]:
     """The spans that searching the whole text gives, from the ends of all widened matches in their order."""
     spans: list[Span] = []
     position = 0  # no further match starts before it
-    until = monotonic() + MATCH_SECONDS
+    timed = len(text) > expression.untimed
+    until = monotonic() + MATCH_SECONDS if timed else 0.0
     for end in ends:
         if end - position < near.shortest:
             continue
         position = near.backwards.match(text, position, end - 1).start()
         while end - position >= near.shortest:
-            match = near.first.match(text, position, timeout=max(0.0, until - monotonic()))  # below 0 is no bound
+            if timed:
+                match = near.first.match(text, position, timeout=max(0.0, until - monotonic()))  # below 0 is no bound
+            else:
+                match = near.first.match(text, position)
             if match is None:
                 if end == ends[-1]:
                     return spans
                 position = near.run.match(text, end - 1).end()
                 break
             if match.start() == match.end():  # how a search goes on from there is its own affair
-                return _everywhere(expression.pattern, text)
+                return _everywhere(expression, text)
             spans.append(match.span())
             position = match.end()
     return spans

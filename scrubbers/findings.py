@@ -48,8 +48,11 @@ class Settler:
         return resolved(strong)  # marked before: what passes takes nothing with it that does not
 
     def _marked(self, text: str, finding: Finding) -> Finding:
+        allowed = self._allowed[finding.type]
+        if not allowed:
+            return finding
         value = text[finding.start : finding.end]
-        if any(rule.lets_through(value) for rule in self._allowed[finding.type]):
+        if any(rule.lets_through(value) for rule in allowed):
             return msgspec.structs.replace(finding, allowed=True)
         return finding
 

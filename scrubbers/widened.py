@@ -6,13 +6,14 @@ matches consist, and how many they have at least.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from math import inf
 
 import msgspec
 
 # One byte a character, this one for all outside ASCII: Hyperscan's Unicode classes take minutes to compile.
 _OTHER = r"\x80"
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-_COUNTED = 4  # a repeat up to more than this is one without end: counting makes the scan three times slower
+_COUNTED = 3  # a repeat up to more than this is one without end: counting makes the scan three times slower
 
 _LOOK_AROUND = ("(?=", "(?!", "(?<=", "(?<!")
 _OPENINGS = ("(?:", "(?i:", "(?-i:")
@@ -87,7 +88,7 @@ def _widened(tokens: Sequence[_Token], *, left: bool, right: bool) -> Iterator[_
             path.fresh = path.fresh and not edge
             yield from edge
             continue
-        yield token
+        yield _uncounted(token) if _is_repeat(token) else token
         if token.text in _OPENINGS:
             path.fresh = path.fresh and not _is_repeated(tokens, index)
             groups.append(_Path(path.fresh, path.ended))
@@ -109,6 +110,11 @@ def _cut(pieces: list[_Token]) -> list[_Token]:
             break
         pieces = pieces[:-2]
     return pieces
+
+
+def _uncounted(repeat: _Token) -> _Token:
+    most = _most(repeat.text)
+    return _Token(f"{{{_least(repeat.text)},}}") if _COUNTED < most < inf and "," in repeat.text else repeat
 
 
 def _left_edge(token: str) -> list[_Token]:
@@ -185,6 +191,73 @@ def _shortest(tokens: Sequence[_Token]) -> int:
 def _least(repeat: str) -> int:
     match = _REPEAT.match(repeat)
     return int(repeat == "+") if match is None else int(match["least"])
+
+
+def attempts(expression: str) -> float:
+    """The most that a backtracking engine tries from one start on; infinite if there is no bound.
+
+    Counted as the nodes of its tree of attempts, as if no character ever cut a branch off.
+    """
+    try:
+        return _tree(list(_tokens(expression))).nodes
+    except (_UncertainError, OverflowError):
+        return inf
+
+
+class _Tree(msgspec.Struct, frozen=True):
+    """In how many ways a piece can match, and how many attempts it takes to find them."""
+
+    ways: float = 1
+    nodes: float = 0
+
+    def then(self, other: "_Tree") -> "_Tree":
+        """The one, and behind each of its ways the other."""
+        return _Tree(self.ways * other.ways, self.nodes + self.ways * other.nodes)
+
+    def either(self, other: "_Tree") -> "_Tree":
+        """The one or the other."""
+        return _Tree(self.ways + other.ways, self.nodes + other.nodes)
+
+    def repeated(self, least: int, most: float) -> "_Tree":
+        """Itself, from `least` to `most` times."""
+        if most == inf:
+            return _Tree(inf, inf)
+        ways = [self.ways**count for count in range(int(most) + 1)]
+        return _Tree(sum(ways[least:]), 1 + self.nodes * sum(ways[:-1]))
+
+
+_NEITHER = _Tree(0, 0)
+
+
+def _tree(tokens: Sequence[_Token]) -> _Tree:
+    groups: list[tuple[_Tree, _Tree]] = []  # what stood before each open one, and its alternatives
+    before, last, others = _Tree(), _Tree(), _NEITHER
+    for token in tokens:
+        if _is_repeat(token):
+            last = last.repeated(_least(token.text), _most(token.text))
+            continue
+        before, last = before.then(last), _Tree()
+        if token.text in _OPENINGS:
+            groups.append((before, others))
+            before, others = _Tree(), _NEITHER
+        elif token.text == "|":
+            before, others = _Tree(), others.either(before)
+        elif token.text == ")":
+            last = others.either(before)
+            before, others = groups.pop()
+        elif token.text.startswith(_LOOK_AROUND):  # once it has looked it is not gone back into
+            inner = token.text[4 if token.text.startswith("(?<") else 3 : -1]
+            last = _Tree(1, _tree(list(_tokens(inner))).nodes)
+        else:
+            last = _Tree(1, 1)
+    return others.either(before.then(last))
+
+
+def _most(repeat: str) -> float:
+    match = _REPEAT.match(repeat)
+    if match is None:
+        return 1 if repeat == "?" else inf
+    return inf if match["most"] == "," else int((match["most"] or match["least"]).lstrip(","))
 
 
 def _is_zero_width(token: _Token) -> bool:
@@ -299,8 +372,6 @@ def _repeat(rest: str) -> tuple[str, int]:
     if match is None or match.group() in ("{}", "{,}"):
         raise _UncertainError  # a literal brace, or the `regex` module's fuzzy matching
     least, most = match["least"] or "0", match["most"] or ""
-    if most[1:].isdigit() and int(most[1:]) > _COUNTED:
-        most = ","
     return f"{{{least}{most}}}", match.end()
 
 

@@ -1,5 +1,7 @@
 """Expressions are widened to what matches at least as much, and what bounds their matches is true of them."""
 
+from math import inf
+
 import pytest
 import regex
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from scrubbers import rules
 from scrubbers.rules import REGEX_FLAGS
-from scrubbers.widened import widen
+from scrubbers.widened import attempts, widen
 
 SHIPPED = [pattern.regex for rule in rules.load().recognizers for pattern in rule.all_patterns()]
 
@@ -93,3 +95,12 @@ def test_matches_keep_within_their_alphabet_and_length(data: st.DataObject) -> N
     assert widened is not None
     assert len(text) >= widened.shortest
     assert regex.fullmatch(f"{widened.alphabet}*", text, REGEX_FLAGS)
+
+
+@pytest.mark.parametrize(
+    ("expression", "most"),
+    [("abc", 3), ("a{2,4}", 5), ("a|bc", 3), ("a*b", inf), ("(?:a+)+b", inf), (r"(a)\1", inf), ("(?<=ab)c", 3)],
+)
+def test_the_attempts_of_an_expression_are_bounded_or_infinite(expression: str, most: float) -> None:
+    """Without a bound its matches are timed on every text."""
+    assert attempts(expression) == most
