@@ -21,7 +21,7 @@ from scrubbers.validators import VALIDATORS, Validator
 from scrubbers.widened import Widened, attempts, widen
 
 Span = tuple[int, int]
-_QUICK_ATTEMPTS = 1e7  # of the regex engine, at some 20 ns each: a fraction of MATCH_SECONDS
+_QUICK_ATTEMPTS = 1e7  # of the regex engine, at a few ns each: a small part of MATCH_SECONDS
 _BY_START = attrgetter("start")
 _REMEMBERED = 20_000  # answers of a validator: the same names and times come again
 
