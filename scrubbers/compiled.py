@@ -12,16 +12,17 @@ from time import monotonic
 import msgspec
 import regex
 
+from scrubbers.attempts import attempts
 from scrubbers.context import raised, supportive
 from scrubbers.entities import Finding
 from scrubbers.findings import MATCH_SECONDS, RuleFailure, Settler, apart
 from scrubbers.prefilter import Prefilter
 from scrubbers.rules import REGEX_FLAGS, Recogniser, RuleSet
 from scrubbers.validators import VALIDATORS, Validator
-from scrubbers.widened import Widened, attempts, widen
+from scrubbers.widened import Widened, widen
 
 Span = tuple[int, int]
-_QUICK_ATTEMPTS = 1e7  # of the regex engine, at a few ns each: a small part of MATCH_SECONDS
+_QUICK_ATTEMPTS = 1e7  # of the regex engine: a small part of MATCH_SECONDS
 _BY_START = attrgetter("start")
 _REMEMBERED = 20_000  # answers of a validator: the same names and times come again
 

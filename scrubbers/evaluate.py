@@ -79,6 +79,26 @@ class Tally(msgspec.Struct):
     wrong: int = 0
     leaked: int = 0
 
+    @property
+    def recall(self) -> float | None:
+        """The share of labels that were found."""
+        return share(self.found, self.labels)
+
+    @property
+    def precision(self) -> float | None:
+        """The share of findings that are right, of those that count."""
+        return share(self.right, self.right + self.wrong)
+
+    @property
+    def leak_rate(self) -> float | None:
+        """The share of labels whose value still stands in the scrubbed text."""
+        return share(self.leaked, self.labels)
+
+    @property
+    def f2(self) -> float | None:
+        """The F measure that weighs recall twice: a miss leaks, a false alarm only blurs."""
+        return f2(self.precision, self.recall)
+
     def add(self, other: "Tally") -> None:
         """Count another tally in."""
         for field in self.__struct_fields__:
@@ -170,6 +190,11 @@ def judge(case: LabelledText, findings: Sequence[Span], replace: Callable[[Entit
     return Outcome(case, findings, missed, wrong, touched, _tallies(case, counted, missed, findings, wrong, leaked))
 
 
+def share(part: int, whole: int) -> float | None:
+    """A proportion; None of nothing."""
+    return part / whole if whole else None
+
+
 def interval(part: int, whole: int) -> tuple[float, float]:
     """The 95 % confidence interval of a proportion (Wilson 1927)."""
     if whole == 0:
@@ -181,7 +206,7 @@ def interval(part: int, whole: int) -> tuple[float, float]:
 
 
 def f2(precision: float | None, recall: float | None) -> float | None:
-    """The F measure that weighs recall twice: a miss leaks, a false alarm only blurs."""
+    """F with a beta of 2; None without both, or with both zero."""
     if precision is None or recall is None or precision + recall == 0:
         return None
     return 5 * precision * recall / (4 * precision + recall)

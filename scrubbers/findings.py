@@ -16,7 +16,6 @@ from scrubbers.rules import REGEX_FLAGS, Allow, RuleSet
 DEFAULT_THRESHOLD = 0.4
 _INNER = frozenset({EntityType.COMPUTER_NAME, EntityType.DOMAIN_NAME, EntityType.USER_NAME, EntityType.IP_ADDRESS})
 _OUTER = frozenset({EntityType.COMPUTER_NAME, EntityType.EMAIL_ADDRESS})
-_NAMES = frozenset({EntityType.COMPUTER_NAME, EntityType.DOMAIN_NAME})
 # Longer than any honest expression takes on a record of the largest size; a batch stays inside its budget.
 MATCH_SECONDS = 1.0
 _REMEMBERED = 20_000

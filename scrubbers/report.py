@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from scrubbers.evaluate import Outcome, Result, Tally, f2
+from scrubbers.evaluate import Outcome, Result, Tally
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -44,11 +44,7 @@ def _rows(result: Result) -> Iterator[str]:
 
 
 def _row(kind: str, source: str, tally: Tally) -> str:
-    recall = tally.found / tally.labels if tally.labels else None
-    reported = tally.right + tally.wrong
-    precision = tally.right / reported if reported else None
-    leaked = tally.leaked / tally.labels if tally.labels else None
-    cells = "".join(_cell(share) for share in (recall, precision, f2(precision, recall), leaked))
+    cells = "".join(_cell(each) for each in (tally.recall, tally.precision, tally.f2, tally.leak_rate))
     return f"<tr><td>{kind}<td>{escape(source)}<td>{tally.labels}{cells}</tr>"
 
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from schemas.errors import UserError
 from scrubbers import rules
 from scrubbers.compiled import CompiledRules
-from scrubbers.evaluate import LabelledText, Mistake, Result, Tally, evaluate, f2, interval
+from scrubbers.evaluate import LabelledText, Mistake, Result, Tally, evaluate, interval, share
 from scrubbers.findings import RuleFailure
 from scrubbers.keyring import Keyring
 from scrubbers.pseudonyms import Pseudonymiser
@@ -112,7 +112,7 @@ def _document(identity: str, cold: Result, known: Result, both: Engines | None) 
         "texts": sum(map(len, cold.outcomes.values())),
         "cold": _measures(cold),
         "known": _measures(known),
-        "lookalikes": {"all": lookalikes, "touched": touched, "rate": _share(touched, lookalikes)},
+        "lookalikes": {"all": lookalikes, "touched": touched, "rate": share(touched, lookalikes)},
         "engines": both,
         "misses": list(cold.misses()),
         "misses_known": list(known.misses()),
@@ -131,22 +131,16 @@ def _measures(result: Result) -> dict[str, Any]:
 
 
 def _measure(tally: Tally) -> dict[str, Any]:
-    reported = tally.right + tally.wrong
-    recall, precision = _share(tally.found, tally.labels), _share(tally.right, reported)
     return {
         **msgspec.structs.asdict(tally),
-        "recall": recall,
+        "recall": tally.recall,
         "recall_interval": interval(tally.found, tally.labels),
-        "recall_gold": _share(tally.gold_found, tally.gold),
-        "precision": precision,
-        "precision_interval": interval(tally.right, reported),
-        "f2": f2(precision, recall),
-        "leak_rate": _share(tally.leaked, tally.labels),
+        "recall_gold": share(tally.gold_found, tally.gold),
+        "precision": tally.precision,
+        "precision_interval": interval(tally.right, tally.right + tally.wrong),
+        "f2": tally.f2,
+        "leak_rate": tally.leak_rate,
     }
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
 
 
 def _show(cold: Result, known: Result, both: Engines | None) -> None:

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scrubbers import rules
+from scrubbers.attempts import attempts
 from scrubbers.rules import REGEX_FLAGS
-from scrubbers.widened import attempts, widen
+from scrubbers.widened import widen
 
 SHIPPED = [pattern.regex for rule in rules.load().recognizers for pattern in rule.all_patterns()]
 
