@@ -50,6 +50,8 @@ def _tree(tokens: Sequence[Token]) -> _Tree:
     for token in tokens:
         if is_repeat(token):
             last = last.repeated(least_of(token.text), most_of(token.text))
+            if token.possessive:
+                last = _Tree(1, last.nodes)
             continue
         before, last = before.then(last), _Tree()
         if token.text in OPENINGS:

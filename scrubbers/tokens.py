@@ -27,17 +27,20 @@ class UncertainError(Exception):
 
 
 class Token(msgspec.Struct, frozen=True):
-    """A piece of an expression for Hyperscan; `written` is the same in the original if it is a character."""
+    """A piece of an expression for Hyperscan; `written` is the same in the original if it is a character.
+
+    A `possessive` repeat gives nothing back; to Hyperscan, which never goes back, it is one like any other.
+    """
 
     text: str
     written: str = ""
+    possessive: bool = False
 
 
 def tokenised(expression: str) -> Iterator[Token]:
     """Look-arounds (whole), group openings, classes, escapes, repeats and single characters."""
     position = 0
     case_counts: list[bool] = []  # of each open group: whether `(?-i:` opened it
-    repeated = False
     while position < len(expression):
         text, length = _next(expression[position:])
         written = expression[position : position + length]
@@ -51,10 +54,12 @@ def tokenised(expression: str) -> Iterator[Token]:
         elif any(case_counts) and text.startswith(LOOK_AROUND):
             text = r"\b"  # for the same reason: of no width, and becomes nothing
         token = Token(text)
-        possessive = text == "+" and repeated
-        repeated = is_repeat(token)
-        if not possessive:
-            plain = text in (*OPENINGS, "|", ")") or repeated or is_zero_width(token)
+        if is_repeat(token):
+            possessive = expression.startswith("+", position)
+            position += possessive
+            yield Token(text, possessive=possessive)
+        else:
+            plain = text in (*OPENINGS, "|", ")") or is_zero_width(token)
             yield token if plain else Token(text, written)
 
 

@@ -100,7 +100,17 @@ def test_matches_keep_within_their_alphabet_and_length(data: st.DataObject) -> N
 
 @pytest.mark.parametrize(
     ("expression", "most"),
-    [("abc", 3), ("a{2,4}", 5), ("a|bc", 3), ("a*b", inf), ("(?:a+)+b", inf), (r"(a)\1", inf), ("(?<=ab)c", 3)],
+    [
+        ("abc", 3),
+        ("a{2,4}", 5),
+        ("a{2,4}b", 8),
+        ("a{2,4}+b", 6),
+        ("a|bc", 3),
+        ("a*b", inf),
+        ("(?:a+)+b", inf),
+        (r"(a)\1", inf),
+        ("(?<=ab)c", 3),
+    ],
 )
 def test_the_attempts_of_an_expression_are_bounded_or_infinite(expression: str, most: float) -> None:
     """Without a bound its matches are timed on every text."""
