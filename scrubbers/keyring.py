@@ -185,6 +185,7 @@ class Keyring:
         self._file = file
         self._stamp = stamp
         self._tenants: dict[str, TenantKeys] = {}
+        self._quarantine: bytes | None = None
 
     def __repr__(self) -> str:
         """Where it is, and no key."""
@@ -241,7 +242,9 @@ class Keyring:
 
     def quarantine_key(self) -> bytes:
         """The key that seals quarantined records of all tenants."""
-        return self._unwrapped(self._file.quarantine, "quarantine")
+        if self._quarantine is None:
+            self._quarantine = self._unwrapped(self._file.quarantine, "quarantine")
+        return self._quarantine
 
     def signing_key(self) -> SigningKey:
         """The newest signing key."""
@@ -304,6 +307,7 @@ class Keyring:
         self._file = keyfile.read(self._path)
         self._stamp = stamp
         self._tenants = {}
+        self._quarantine = None
         return True
 
     def epochs(self, tenant: str) -> list[tuple[str, str]]:
@@ -321,6 +325,7 @@ class Keyring:
                 self._stamp = keyfile.stamp(self._path)
             self._file = file
         self._tenants = {}
+        self._quarantine = None
 
     def _new_epoch(self, tenant: str, number: int) -> keyfile.Epoch:
         name = f"k{number:02d}"

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from schemas.errors import UserError
 from scrubbers import rules
 from scrubbers.compiled import CompiledRules
 from scrubbers.keyring import Keyring
@@ -82,7 +83,12 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
 
     @app.timer(KEYRING_SECONDS)
     async def look_at_keyring() -> None:
-        if keyring.reload_if_changed():
+        try:
+            changed = keyring.reload_if_changed()
+        except UserError as problem:  # gone or damaged: the keys in memory stay until it is mended
+            log.error("%s", problem)  # noqa: TRY400 - the message says it all
+            return
+        if changed:
             telemetry.keys_changed()
             contacts.keys_changed()
             log.info("keyring: reloaded")

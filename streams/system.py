@@ -1,11 +1,17 @@
-"""Programs of the operating system that the embedded Kafka needs."""
+"""What the operating system must give: programs that the embedded Kafka needs, and no core dumps."""
 
 import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Mapping
 
 from schemas.errors import UserError
+
+
+def no_core_dumps() -> None:
+    """From now on neither this process nor its children write one: it would hold keys and names."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def need_programs(packages: Mapping[str, str]) -> None:

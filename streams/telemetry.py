@@ -42,16 +42,21 @@ class Telemetry:
         self.metrics = metrics
         self.operators = operators
         self._pseudonymisers: dict[str, Pseudonymiser] = {}
+        self._of_batch = self._pseudonymisers
         # Learned, but not yet committed to the topic: a transaction that aborts loses no name.
         self._unpublished: dict[tuple[str, Known], None] = {}
 
     def keys_changed(self) -> None:
-        """Forget derived keys, so that a rotation or shredding counts from the next batch on."""
+        """Forget derived keys, so that a rotation or shredding counts from the next batch on.
+
+        The batch in work keeps the ones it began with: it stays in one key epoch.
+        """
         self._pseudonymisers = {}
 
     def answer(self, records: Sequence[Record]) -> Answer:
         """Scrub a batch: read all, learn, then write all, so that a name counts wherever it stands."""
         tally = _Tally()
+        self._of_batch = self._pseudonymisers
         read = [self._read(record) for record in records]
         for reading in read:
             if isinstance(reading, Reading):
@@ -86,13 +91,13 @@ class Telemetry:
         self._pseudonymiser(tenant)
 
     def _pseudonymiser(self, tenant: str) -> Pseudonymiser:
-        found = self._pseudonymisers.get(tenant)
+        found = self._of_batch.get(tenant)
         if found is None:
             try:
                 found = Pseudonymiser(self.keyring.tenant(tenant), self.operators)
             except KeyUnavailable:
                 raise Refused(QuarantineReason.KEY_UNAVAILABLE, "keyring", tenant) from None
-            self._pseudonymisers[tenant] = found
+            self._of_batch[tenant] = found
         return found
 
     def _learn(self, reading: Reading, tally: "_Tally") -> None:

@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import logging
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ import faust
 
 from schemas.errors import UserError
 from streams.config import Settings, load
+from streams.system import no_core_dumps
 
 log = logging.getLogger(__name__)
 
@@ -130,9 +130,8 @@ def identity(settings: Settings, slot: int) -> str:
 
 
 def _die_with_parent() -> None:
-    """SIGTERM when the supervisor vanishes (prctl(2)); no core dumps, for they would hold keys and names."""
+    """SIGTERM when the supervisor vanishes (prctl(2))."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 class _QuietWorker(faust.Worker):
@@ -151,6 +150,7 @@ def run_worker(app: Any) -> None:
 def main(slot: int) -> None:
     """One worker process of a supervisor."""
     _die_with_parent()
+    no_core_dumps()
     from streams.app import assemble  # noqa: PLC0415 - the supervisor does without
     from streams.cli import console  # noqa: PLC0415
     from streams.keys import open_keyring  # noqa: PLC0415

@@ -8,6 +8,7 @@ import typer
 
 from schemas.errors import UserError
 from streams.cli import console
+from streams.system import no_core_dumps
 
 # Verb → module of streams.cli that holds it: `app` for a group of verbs, else a function of the verb's name.
 # A module is imported only when its verb is called: Presidio and Faust take seconds to import.
@@ -17,6 +18,7 @@ VERBS = ("demo", "worker", "publish", "scrub", "detect", "bench")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 for a failure, 2 for wrong usage."""
+    no_core_dumps()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _application(arguments)(args=arguments, prog_name="rmm-scrub", standalone_mode=False)
