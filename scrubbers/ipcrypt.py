@@ -5,7 +5,7 @@ must be passed as its IPv4 (section "Address Representation"). Every primitive c
 is in this file. What passes through, and why that keeps prefixes, is in `Walked`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -100,6 +100,34 @@ class Deterministic:
         return from16(self._aes.decrypt(to16(packed)))
 
 
+class WalkedDeterministic:
+    """`ipcrypt-deterministic` with addresses that identify nobody passed through, cycle-walked like `Walked`.
+
+    Nothing of a prefix is kept, so smaller blocks may pass too (`passes_elsewhere`). Of all images one in 256
+    is an IPv6 multicast address: without walking it would be taken for one that passed.
+    """
+
+    def __init__(self, cipher: Deterministic) -> None:
+        self._cipher = cipher
+
+    def encrypt(self, packed: bytes) -> bytes:
+        """The pseudonymous address; the same bytes if the address identifies nobody."""
+        return _walk(packed, self._cipher.encrypt)
+
+    def decrypt(self, packed: bytes) -> bytes:
+        """The address behind a pseudonymous one."""
+        return _walk(packed, self._cipher.decrypt)
+
+
+def _walk(packed: bytes, permute: Callable[[bytes], bytes]) -> bytes:
+    if passes_elsewhere(packed):
+        return packed
+    image = permute(packed)
+    while passes_elsewhere(image):
+        image = permute(image)
+    return image
+
+
 class Ndx:
     """`ipcrypt-ndx`: randomised, 32 bytes of output (tweak, then ciphertext): the first block of XTS."""
 
@@ -166,6 +194,29 @@ def passes(packed: bytes) -> bool:
     if packed[0] == 0xFF:
         return not _is_solicited(packed)
     return packed[:15] == b"\0" * 15 and packed[15] <= 1
+
+
+# RFC 5737, RFC 3849, RFC 9637: addresses of documents, as (prefix, its bits).
+_DOCUMENTS = tuple(
+    (int.from_bytes(bytes.fromhex(prefix).ljust(16 if bits in (20, 32) else 4, b"\0")), bits)
+    for prefix, bits in (("c00002", 24), ("c63364", 24), ("cb0071", 24), ("20010db8", 32), ("3fff00", 20))
+)
+
+
+def passes_elsewhere(packed: bytes) -> bool:
+    """Whether the address identifies nobody and stays as it is in modes that keep no prefix; part of scheme v1.
+
+    Of IPv4: "this network", loopback, multicast, broadcast and netmasks (255/8), documentation. Of IPv6: unspecified,
+    loopback, multicast but for solicited-node, documentation.
+    """
+    if len(packed) == 4:
+        if packed[0] in (0, 127, 255) or 224 <= packed[0] < 240:
+            return True
+    elif passes(packed):
+        return True
+    size, number = len(packed) * 8, int.from_bytes(packed)
+    wanted = (24,) if size == 32 else (32, 20)
+    return any(bits in wanted and (number ^ prefix) >> (size - bits) == 0 for prefix, bits in _DOCUMENTS)
 
 
 SOLICITED = bytes.fromhex("ff0200000000000000000001ff")  # ff02::1:ff00:0/104, without its last 24 bits

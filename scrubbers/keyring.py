@@ -246,6 +246,10 @@ class Keyring:
             self._quarantine = self._unwrapped(self._file.quarantine, "quarantine")
         return self._quarantine
 
+    def audit_key(self) -> bytes:
+        """The key that chains the audit log; kept over rotations and shreddings, as the log is."""
+        return derive(self.quarantine_key(), "rmm-scrub audit v1", KEY_BYTES)
+
     def signing_key(self) -> SigningKey:
         """The newest signing key."""
         return self.signing_keys()[-1]

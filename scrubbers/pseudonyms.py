@@ -7,14 +7,16 @@ Tokens are keyed digests: HMAC-SHA-256 cut to 60 bits, in lower-case base32 (RFC
 
 import base64
 import hmac
+import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
 from schemas.errors import UserError
 from scrubbers import addresses, hostnames
 from scrubbers.entities import EntityType
-from scrubbers.ipcrypt import SOLICITED, Deterministic, Pfx, Walked, from16
+from scrubbers.ip_operators import AddressOperator, Network, PrefixPreserving, Randomised, Scattered
+from scrubbers.ipcrypt import SOLICITED
 from scrubbers.keyring import TenantKeys
 
 # Identifiers repeat; of new ones an address costs about 20 µs. 100,000 strings of both are about 20 MB.
@@ -22,6 +24,8 @@ CACHED = 100_000
 TOKEN_BITS = 60
 _SOLICITED_MAC = b"\x33\x33\xff"
 # IPv4 and IPv6 multicast (RFC 1112, RFC 2464), IEEE 802.1 bridges and LLDP, PTP, Cisco's discovery.
+# A site's code in front of a name: `AMS-WEB-01`, `nl02srv7`. Longer words may be somebody's name.
+_SITE = re.compile(r"(?P<site>[a-z]{2,3})(?=[-_\d])")
 _STANDARD_GROUPS = tuple(map(bytes.fromhex, ("01005e", "3333", "0180c2", "011b19", "01000c")))
 
 PREFIXES = {
@@ -44,21 +48,24 @@ DEFAULT_OPERATORS: Mapping[EntityType, str] = {
 class Pseudonymiser:
     """Replaces findings in one domain; the same value always becomes the same text."""
 
-    def __init__(self, keys: TenantKeys, operators: Mapping[EntityType, str] | None = None) -> None:
-        """`operators` override the default ones by entity type.
+    def __init__(
+        self, keys: TenantKeys, operators: Mapping[EntityType, str] | None = None, *, epoch: str | None = None
+    ) -> None:
+        """`operators` override the default ones by entity type; `epoch` is the current one by default.
 
         Raises:
             UserError: an operator that does not exist, or does not fit the type.
         """
-        self.domain = keys.domain
-        self._name_key = keys.key("rmm-scrub name v1")
-        self._mac_key = keys.key("rmm-scrub mac v1")
-        self._pfx = Walked(Pfx(keys.key("ipcrypt-pfx")))
-        self._deterministic = Deterministic(keys.key("ipcrypt-deterministic", 16))
+        epoch = epoch or keys.epoch
+        self.domain = f"{keys.tenant}/{epoch}"
+        self._name_key = keys.key("rmm-scrub name v1", epoch=epoch)
+        self._mac_key = keys.key("rmm-scrub mac v1", epoch=epoch)
+        self._pfx = PrefixPreserving(lambda use, length: keys.key(use, length, epoch))
         chosen = {**DEFAULT_OPERATORS, **(operators or {})}
+        self._ip = self._ip_operator(chosen[EntityType.IP_ADDRESS], lambda use, length: keys.key(use, length, epoch))
         self._operators = {kind: self._operator(kind, name) for kind, name in chosen.items()}
-        self.replace: Callable[[EntityType, str], str] = lru_cache(CACHED)(self._replace)
-        self._address = lru_cache(CACHED)(self._pfx.encrypt)
+        cached: Callable[[EntityType, str], str] = lru_cache(CACHED)(self._replace)
+        self.replace = cached if self._ip is None or self._ip.repeats else self._replace
 
     def __repr__(self) -> str:
         """The domain, and no key."""
@@ -70,8 +77,35 @@ class Pseudonymiser:
         # 12 base32 characters are 60 bits: seven bytes and the high half of the eighth.
         return f"{PREFIXES[kind]}-{base64.b32encode(digest[:10]).decode().lower()[: TOKEN_BITS // 5]}"
 
+    def name_tokens(self, name: str) -> Iterator[tuple[str, str]]:
+        """The tokens that a normalised name is made of, each with what it stands for."""
+        label, domain = hostnames.split(name)
+        if domain is None or not hostnames.is_domain(name):
+            yield self.token(EntityType.COMPUTER_NAME, label), label
+        if domain is not None:
+            whole = name if hostnames.is_domain(name) else domain
+            yield self.token(EntityType.DOMAIN_NAME, whole), whole
+
+    def reverse_ip(self, surface: str) -> str | None:
+        """The address that a pseudonymous one stands for; None if it is none, or its operator keeps no way back."""
+        return None if self._ip is None else self._ip.reverse(surface)
+
     def _replace(self, kind: EntityType, surface: str) -> str:
         return self._operators[kind](kind, surface)
+
+    def _ip_operator(self, name: str, derive: Callable[[str, int], bytes]) -> AddressOperator | None:
+        """None for an operator that treats addresses like other values."""
+        match name:
+            case "pseudonymise" | "ipcrypt-pfx":
+                return self._pfx
+            case "ipcrypt-deterministic":
+                return Scattered(derive)
+            case "ipcrypt-ndx":
+                return Randomised(derive)
+            case "generalise":
+                return Network()
+            case _:
+                return None
 
     def _operator(self, kind: EntityType, name: str) -> Callable[[EntityType, str], str]:
         operators: dict[str, Callable[[EntityType, str], str]] = {
@@ -81,17 +115,16 @@ class Pseudonymiser:
             "keep": lambda _, surface: surface,
         }
         if kind is EntityType.IP_ADDRESS:
-            operators["ipcrypt-pfx"] = operators["pseudonymise"]
-            operators["ipcrypt-deterministic"] = self._ip_deterministic
-            operators["generalise"] = self._ip_generalised
+            own = ("pseudonymise", "ipcrypt-pfx", "ipcrypt-deterministic", "ipcrypt-ndx", "generalise")
+            operators |= dict.fromkeys(own, self._address)
+        if kind is EntityType.COMPUTER_NAME:
+            operators["generalise"] = self._site
         if name not in operators:
             raise UserError(f"operators: {kind} cannot be given {name}", f"one of: {', '.join(sorted(operators))}")
         return operators[name]
 
     def _pseudonymise(self, kind: EntityType, surface: str) -> str:
         match kind:
-            case EntityType.IP_ADDRESS:
-                return self._ip(surface)
             case EntityType.MAC_ADDRESS:
                 return self._mac(surface)
             case EntityType.EMAIL_ADDRESS:
@@ -108,7 +141,7 @@ class Pseudonymiser:
         Windows writes computers into domain fields, and one value must have one pseudonym.
         """
         if addresses.parse_ip(surface) is not None:
-            return self._ip(surface)
+            return self._replace(EntityType.IP_ADDRESS, surface)
         name = hostnames.normalise(surface)
         label, domain = hostnames.split(name)
         if domain is None:
@@ -123,33 +156,17 @@ class Pseudonymiser:
         user_token = self.token(EntityType.USER_NAME, hostnames.normalise(user))
         return f"{user_token}@{self._name(host)}.invalid"
 
-    def _ip(self, surface: str) -> str:
-        written = addresses.parse_ip(surface)
-        if written is None:  # a rule that calls this an address knows a form we do not: never let it stand
-            return self.token(EntityType.IP_ADDRESS, _normal(EntityType.IP_ADDRESS, surface))
-        image = self._address(written.packed)
-        if image == written.packed and "%" not in surface:  # a zone may be any text: it goes, here too
-            return surface
-        return written.write(_network(image, written))
-
-    def _ip_deterministic(self, kind: EntityType, surface: str) -> str:
-        written = addresses.parse_ip(surface)
-        if written is None:
+    def _address(self, kind: EntityType, surface: str) -> str:
+        assert self._ip is not None
+        replaced = self._ip.replace(surface)
+        if replaced is None:  # a rule that calls this an address knows a form we do not: never let it stand
             return self.token(kind, _normal(kind, surface))
-        return addresses.canonical(from16(self._deterministic.encrypt(written.packed)))
+        return replaced
 
-    def _ip_generalised(self, kind: EntityType, surface: str) -> str:
-        """The network: the first 24 bits of an IPv4 address, 48 of an IPv6 one; a wider one stays as wide."""
-        written = addresses.parse_ip(surface)
-        if written is None:
-            return f"<{kind}>"
-        size = len(written.packed) * 8
-        keep = 24 if size == 32 else 48
-        if written.prefix is not None:
-            keep = min(keep, written.prefix)
-        host = (1 << (size - keep)) - 1
-        network = (int.from_bytes(written.packed) & ~host).to_bytes(size // 8)
-        return f"{addresses.canonical(network)}/{keep}"
+    def _site(self, kind: EntityType, surface: str) -> str:
+        """The code of the site that a name begins with, if it is short enough to be no person's name."""
+        site = _SITE.match(hostnames.normalise(surface))
+        return f"<{kind}>" if site is None else f"{site['site']}-<{kind}>"
 
     def _mac(self, surface: str) -> str:
         """A locally administered unicast address (IEEE 802c): 46 bits of digest, form and case kept.
@@ -164,7 +181,7 @@ class Pseudonymiser:
             return self.token(EntityType.MAC_ADDRESS, _normal(EntityType.MAC_ADDRESS, surface))
         packed = written.packed
         if len(packed) == 6 and packed.startswith(_SOLICITED_MAC):
-            return written.write(_SOLICITED_MAC + self._address(SOLICITED + packed[3:])[-3:])
+            return written.write(_SOLICITED_MAC + self._pfx.image(SOLICITED + packed[3:])[-3:])
         if packed.startswith(_STANDARD_GROUPS) or (len(set(packed)) == 1 and packed[0] in (0, 0xFF)):
             return surface
         digest = hmac.digest(self._mac_key, packed, "sha256")[: len(packed)]
@@ -187,14 +204,3 @@ def _normal(kind: EntityType, surface: str) -> str:
             return "".join(letter for letter in surface if letter.isdigit())
         case _:
             return unicodedata.normalize("NFC", " ".join(surface.split()).casefold())
-
-
-def _network(image: bytes, written: addresses.WrittenIp) -> bytes:
-    """A written network keeps its host bits zero: `10.20.0.0/16` becomes another `…0.0/16`."""
-    if written.prefix is None:
-        return image
-    host_bits = len(image) * 8 - written.prefix
-    mask = (1 << host_bits) - 1
-    if int.from_bytes(written.packed) & mask:  # an address with its mask, not a network
-        return image
-    return (int.from_bytes(image) & ~mask).to_bytes(len(image))

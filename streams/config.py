@@ -41,6 +41,19 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     attempts: int = 3  # of a batch as a whole, before it is split
 
 
+class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who employees are (OpenID Connect), and what a grant may be; each is `RMM_SCRUB_ACCESS_<FIELD>`."""
+
+    issuer: str = ""
+    audience: str = ""
+    jwks: str = ""  # the issuer's key set: a file, or a URL
+    roles_claim: str = "roles"
+    granter_role: str = "rmm-scrub-granter"
+    review_days: int = 90  # a grant that nobody reviewed for so long lapses
+    longest_days: int = 365
+    reversals_per_hour: int = 60  # of one employee
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything a worker can be told."""
 
@@ -61,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     issuer: str = "https://rmm-scrub.invalid/"  # `iss` of Security Event Tokens
     portal_audience: str = "https://portal.invalid/"  # their `aud`
     limits: Limits = Limits()
+    access: Access = Access()
 
     @property
     def named(self) -> Topics:
@@ -111,8 +125,8 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 def _overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
-    """`RMM_SCRUB_GROUP` sets `group`; `RMM_SCRUB_TOPIC_RAW` sets `topics.raw`; `…_LIMIT_DEPTH` a limit."""
-    nested = {"TOPIC_": ("topics", Topics), "LIMIT_": ("limits", Limits)}
+    """`RMM_SCRUB_GROUP` sets `group`; `RMM_SCRUB_TOPIC_RAW` sets `topics.raw`; so do `…_LIMIT_…` and `…_ACCESS_…`."""
+    nested = {"TOPIC_": ("topics", Topics), "LIMIT_": ("limits", Limits), "ACCESS_": ("access", Access)}
     for name, value in environ.items():
         if not name.startswith("RMM_SCRUB_"):
             continue

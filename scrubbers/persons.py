@@ -1,0 +1,139 @@
+"""A person's name and phone number in the forms in which people write them.
+
+A form of a name is its words in lower case with one space between, whatever stood between them: `J. de Vries`
+and `j de vries` are one. Known entities (`known.py`) find such forms in text.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+import msgspec
+import phonenumbers
+
+_WORD = re.compile(r"[^\W_]+")
+# What stands in front of a surname and is often left out or put behind it (Dutch, and the neighbours').
+PARTICLES = frozenset(
+    "aan af al bij d da dal de del della den der des di do dos du el in la las le los o op over s t te ten ter thoe "
+    "tot uit uyt van vanden vander ver vom von voor zu zum zur".split()
+)
+# Forms of address and titles, as they precede a surname. In a form they all are `ADDRESS`, which is no word.
+ADDRESSES = frozenset(
+    "dhr heer meneer mijnheer mevr mevrouw mw mej mr mrs ms miss mister dr drs ir ing prof madame monsieur herr "
+    "frau".split()
+)
+ADDRESS = "&"
+COUNTRY = "NL"  # of phone numbers that are written without a country
+
+
+class PersonName(msgspec.Struct, frozen=True):
+    """A name in parts, as far as they are known; `full` as it is written."""
+
+    full: str | None = None
+    given: str | None = None
+    initials: str | None = None
+    particle: str | None = None
+    family: str | None = None
+
+    def __repr__(self) -> str:
+        """Nothing of the name."""
+        return "PersonName()"
+
+
+def canonical(name: PersonName) -> str:
+    """The one form that stands for all of a person's: given name (else initials), particle, surname."""
+    given, initials, particle, family = _parts(name)
+    return " ".join([*(given or initials), *particle, *family])
+
+
+def forms(name: PersonName) -> list[str]:
+    """Every form in which the name may be written, of two words at least, each once; none without a surname."""
+    given, initials, particle, family = _parts(name)
+    if not family:
+        return []
+    surnames = _distinct([(*particle, *family), family, ("".join(particle) + family[0], *family[1:])])
+    fore = list(_fore_names(given, initials))
+    found = [(*first, *last) for first in fore for last in surnames]
+    found += [(*last, *first) for first in fore for last in surnames]
+    found += [(*family, *first, *particle) for first in fore if particle]
+    found += [(ADDRESS, *last) for last in surnames]
+    spelled = [form for words in found if len(words) > 1 for form in (" ".join(words), _folded(" ".join(words)))]
+    return list(dict.fromkeys(spelled))
+
+
+def phone(text: str) -> str | None:
+    """A phone number as E.164 (`+31612345678`); a Dutch one if no country is written; None if it is none."""
+    try:
+        number = phonenumbers.parse(text.replace("(0)", ""), COUNTRY)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _parts(name: PersonName) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """(given names, initials, particles, surname) as words; what is missing is taken from the full name."""
+    given, particle, family = (tuple(_words(part)) for part in (name.given, name.particle, name.family))
+    initials = tuple(letter for word in _words(name.initials) for letter in _letters(word))
+    if name.full and not (family and (given or initials)):
+        read_given, read_particle, read_family = _read(name.full)
+        given, particle, family = given or read_given, particle or read_particle, family or read_family
+    if family and not particle:  # `family: "de Vries"`
+        count = _leading_particles(family)
+        particle, family = family[:count], family[count:]
+    return given, initials or tuple(word[0] for word in given), particle, family
+
+
+def _read(full: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """(given, particles, surname) of a name as written: `Jan de Vries`, `Vries, Jan de`, `de Vries, J.`."""
+    before, comma, behind = full.partition(",")
+    if comma:
+        last, first = _words(before), _words(behind)
+        count = _leading_particles(last)
+        trailing = len(first)
+        while trailing > 1 and first[trailing - 1] in PARTICLES:
+            trailing -= 1
+        particle = (*last[:count], *first[trailing:])
+        return tuple(first[:trailing]), particle, tuple(last[count:])
+    words = _words(full)
+    while len(words) > 2 and words[0] in ADDRESSES:
+        words = words[1:]
+    if len(words) < 2:
+        return (), (), tuple(words)
+    inner = next((index for index in range(1, len(words) - 1) if words[index] in PARTICLES), len(words) - 1)
+    count = inner + _leading_particles(words[inner:])
+    return tuple(words[:inner]), tuple(words[inner:count]), tuple(words[count:])
+
+
+def _fore_names(given: tuple[str, ...], initials: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    yield from _distinct([given, given[:1], ("".join(given),), initials, initials[:1], ("".join(initials),)])
+    if len(given) > 1:  # `Jan W. de Vries`
+        yield (given[0], *(word[0] for word in given[1:]))
+
+
+def _leading_particles(words: Iterable[str]) -> int:
+    """How many words at the start are particles; at least one word is the surname."""
+    words = list(words)
+    count = 0
+    while count < len(words) - 1 and words[count] in PARTICLES:
+        count += 1
+    return count
+
+
+def _letters(word: str) -> Iterator[str]:
+    """`jp` is two initials; `th` and `chr`, which are written as one, come out as letters as well."""
+    yield from word
+
+
+def _words(text: str | None) -> list[str]:
+    return _WORD.findall(unicodedata.normalize("NFC", text or "").casefold())
+
+
+def _distinct(forms: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    return [each for each in dict.fromkeys(forms) if each and all(each)]
+
+
+def _folded(text: str) -> str:
+    """Without accents: `jose` for `josé`."""
+    return "".join(letter for letter in unicodedata.normalize("NFD", text) if not unicodedata.combining(letter))

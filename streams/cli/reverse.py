@@ -1,0 +1,76 @@
+"""`rmm-scrub reverse`: pseudonyms back into names and addresses, for an authorised employee."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from schemas.errors import UserError
+from scrubbers import rules
+from scrubbers.compiled import CompiledRules
+from streams.audit import AuditLog
+from streams.cli import console, token
+from streams.config import load
+from streams.keys import open_keyring
+from streams.known_names import known_of
+from streams.reversal import Answer, Request, Reverser
+
+EPILOG = "Example: rmm-scrub reverse report.txt --tenant acme --purpose 'incident 4711' --token-file token.jwt"
+
+
+def reverse(
+    source: Annotated[str, typer.Argument(metavar="TEXT|FILE", help="A text, a file, or '-' for stdin.")],
+    tenant: Annotated[str, typer.Option(help="Whose pseudonyms these are.")],
+    purpose: Annotated[str, typer.Option(help="What for: the purpose of your grant.")],
+    epoch: Annotated[str | None, typer.Option(help="Key epoch of the pseudonyms; default: that of the names.")] = None,
+    token_file: token.File = None,
+    keyring: Annotated[Path | None, typer.Option("--keyring", help="Default: RMM_SCRUB_KEYRING.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Turn pseudonyms back into names and addresses. Needs a grant, and is on the audit log."""
+    settings = load()
+    ring = open_keyring(settings, keyring)
+    rule_set = rules.load(Path(settings.rules) if settings.rules else None)
+    reverser = Reverser(
+        settings.access,
+        ring,
+        AuditLog(settings, ring.audit_key()),
+        rule_set,
+        CompiledRules(rule_set),
+        lambda owner: known_of(settings, owner),
+    )
+    answer = reverser.reverse(token.read(token_file), Request(tenant, purpose, _text(source), epoch))
+    _show(answer, as_json=as_json)
+
+
+def _text(source: str) -> str:
+    try:
+        if source == "-":
+            return sys.stdin.buffer.read().decode()
+        path = Path(source)
+        return path.read_text(encoding="utf-8") if len(source) < 1_000 and path.is_file() else source
+    except UnicodeDecodeError:
+        raise UserError("the text to reverse is not UTF-8") from None
+    except OSError as problem:
+        raise UserError(f"the text to reverse cannot be read: {problem.strerror}") from None
+
+
+def _show(answer: Answer, *, as_json: bool) -> None:
+    found = answer.reversal
+    if as_json:
+        turned = [
+            {"pseudonym": each.pseudonym, "value": each.value, "type": each.type, "epoch": each.epoch}
+            for each in found.turned
+        ]
+        console.print_json({"text": found.text, "turned": turned, "unknown": found.unknown, "audit": answer.audit})
+        return
+    console.out.print(found.text, markup=False, end="" if found.text.endswith("\n") else "\n")
+    table = Table("pseudonym", "stands for", "type", "epoch", box=None)
+    for each in {each.pseudonym: each for each in found.turned}.values():
+        table.add_row(each.pseudonym, each.value, each.type, each.epoch)
+    console.err.print(table)
+    for unknown in found.unknown:
+        console.err.print(f"{unknown}: no known name has this pseudonym", markup=False)
+    console.err.print(f"on the audit log as number {answer.audit}")
