@@ -1,6 +1,7 @@
 """`rmm-scrub keys`: the keyring."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -8,10 +9,16 @@ import typer
 from rich.table import Table
 
 from schemas.errors import UserError
-from scrubbers.keyring import ROOT_VARIABLE, Keyring, RootKey, root_path, wrapper_for
+from scrubbers import bridge as bridging
+from scrubbers import rules
+from scrubbers.bridge import Pair
+from scrubbers.keyring import ROOT_VARIABLE, Keyring, KeyUnavailable, RootKey, root_path, wrapper_for
+from scrubbers.pseudonyms import Pseudonymiser
 from streams.cli import console
 from streams.config import load
 from streams.keys import keyring_path, open_keyring
+from streams.known_names import known_of
+from streams.lines import lines
 from streams.revocations import is_opaque
 
 app = typer.Typer(help="Tenants' keys: epochs, rotation, shredding.", no_args_is_help=True)
@@ -84,3 +91,58 @@ def shred(
         console.print_json({"tenant": tenant, "shredded": True})
     else:
         console.out.print("shredded")
+
+
+@app.command(epilog="Example: rmm-scrub keys bridge acme --from k01 addresses.txt > bridge.ndjson")
+def bridge(
+    tenant: Tenant,
+    addresses: Annotated[list[Path] | None, typer.Argument(help="Pseudonymous addresses of the old epoch.")] = None,
+    old: Annotated[str | None, typer.Option("--from", help="The old epoch; default: the one before the new.")] = None,
+    new: Annotated[str | None, typer.Option("--to", help="The new epoch; default: the current one.")] = None,
+    keyring: File = None,
+) -> None:
+    """Map old pseudonyms to new ones over a rotation, as NDJSON; no original is in it.
+
+    The tenant's known names, and the addresses given, one a line: addresses are in no table.
+    """
+    settings = load()
+    before, after = _domains(open_keyring(settings, keyring), tenant, old, new)
+    for pair in bridging.names(known_of(settings, tenant), before, after):
+        _print_pair(pair)
+    unreadable = 0
+    for pair_or_none in _bridged(addresses or [], before, after):
+        if pair_or_none is None:
+            unreadable += 1
+        else:
+            _print_pair(pair_or_none)
+    if unreadable:
+        console.error(f"{unreadable} lines are no pseudonymous addresses of {before.domain}")
+        raise typer.Exit(1)
+
+
+def _domains(ring: Keyring, tenant: str, old: str | None, new: str | None) -> tuple[Pseudonymiser, Pseudonymiser]:
+    """The pseudonymisers of both epochs."""
+    try:
+        keys = ring.tenant(tenant)
+    except KeyUnavailable:
+        raise UserError("this tenant has no keys", "rmm-scrub keys list shows those that have") from None
+    named = load().rules
+    operators = rules.load(Path(named) if named else None).operators
+    to = new or keys.epoch
+    earlier = keys.epochs[: keys.epochs.index(to)] if to in keys.epochs else []
+    origin = old or (earlier[-1] if earlier else "")
+    if origin not in keys.epochs or to not in keys.epochs or origin == to:
+        raise UserError(
+            f"a bridge leads from one key epoch to another; {tenant} has {', '.join(keys.epochs)}",
+            "rmm-scrub keys rotate opens a new one",
+        )
+    return Pseudonymiser(keys, operators, epoch=origin), Pseudonymiser(keys, operators, epoch=to)
+
+
+def _bridged(files: list[Path], old: Pseudonymiser, new: Pseudonymiser) -> Iterator[Pair | None]:
+    for _, _, line in lines(files):
+        yield bridging.address(line.decode("utf-8", "replace").strip(), old, new)
+
+
+def _print_pair(pair: Pair) -> None:
+    console.print_json({"type": pair.type, "old": pair.old, "new": pair.new})

@@ -9,6 +9,7 @@ import pytest
 from scrubbers.entities import EntityType
 from scrubbers.keyring import Keyring, KeyUnavailable, RootKey, root_path
 from scrubbers.pseudonyms import Pseudonymiser
+from streams.cli import main
 from streams.reader import Read
 from tests.conftest import Pipeline, header, record
 
@@ -103,3 +104,30 @@ def test_workers_forget_shredded_keys_and_nothing_turns_their_pseudonyms_back(pi
     assert after == ["borealis/k01"]
     with pytest.raises(KeyUnavailable):
         opened.tenant("acme")
+
+
+def test_a_bridge_joins_what_was_scrubbed_before_and_after_a_rotation(
+    pipeline: Pipeline, tmp_path, monkeypatch, capsysbinary
+) -> None:
+    """Old pseudonym to new one, by the names that workers learned and the addresses that analytics hold."""
+    for name, value in pipeline.environment().items():
+        monkeypatch.setenv(name, value)
+    pipeline.tenants("acme")
+    with pipeline.workers():
+        pipeline.send("raw", [record(orjson.dumps(event(7)), x_seq=b"1")])
+        pipeline.until(pipeline.drained)
+        pipeline.keyring.rotate("acme")
+        time.sleep(SECONDS)
+        pipeline.send("raw", [record(orjson.dumps(event(7)), x_seq=b"2")])
+        pipeline.until(pipeline.drained)
+    before, after = (
+        orjson.loads(read.value or b"") for read in sorted(pipeline.read("scrubbed"), key=lambda r: header(r, "x-seq"))
+    )
+    (tmp_path / "addresses.txt").write_text(before["ip"])
+    assert main(["keys", "bridge", "acme", str(tmp_path / "addresses.txt")]) == 0
+    out = capsysbinary.readouterr().out
+    bridged = {pair["old"]: pair["new"] for pair in map(orjson.loads, out.splitlines())}
+
+    assert bridged[before["host"]["name"]] == after["host"]["name"] != before["host"]["name"]
+    assert bridged[before["ip"]] == after["ip"] != before["ip"]
+    assert b"HOST-7" not in out
