@@ -11,14 +11,17 @@ from scrubbers.keyring import Keyring
 from scrubbers.known import KnownEntities
 from scrubbers.recognise import Recogniser
 from scrubbers.scrub import Bounds, Scrubber
+from streams.audit import AuditLog
 from streams.config import Settings
 from streams.contact_lane import ContactLane
 from streams.host import ScrubApp, add_lane, new_app
 from streams.metrics import Metrics
+from streams.reversal import Reverser
 from streams.rows import ContractRow, RuleRow
 from streams.tables import KnownTable, Rows, Tables
 from streams.telemetry import Telemetry
 from streams.web import add_endpoints
+from streams.web_reverse import add_reversal
 
 log = logging.getLogger(__name__)
 
@@ -106,4 +109,14 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         return {"tables": tables.ready, **{lane.name: lane.ready for lane in lanes}}
 
     add_endpoints(app, metrics, checks)
+    add_reversal(
+        app,
+        Reverser(
+            settings.access,
+            keyring,
+            AuditLog(settings, keyring.audit_key()),
+            rule_set,
+            known.of,
+        ),
+    )
     return app

@@ -8,11 +8,13 @@ written there is no answer.
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from threading import Lock
 
 import msgspec
 
 from schemas.errors import UserError
+from scrubbers.compiled import CompiledRules
 from scrubbers.entities import Known
 from scrubbers.keyring import Keyring, KeyUnavailable
 from scrubbers.recognise import Engine
@@ -77,7 +79,6 @@ class Reverser:
         keyring: Keyring,
         audit: AuditLog,
         rules: RuleSet,
-        engine: Engine,
         known: Callable[[str], Collection[Known]],
     ) -> None:
         """`known` gives a tenant's known entities."""
@@ -85,10 +86,14 @@ class Reverser:
         self._keyring = keyring
         self._audit = audit
         self._rules = rules
-        self._engine = engine
         self._known = known
         self._identity = Identity(access)
         self._turn = Lock()
+
+    @cached_property
+    def _engine(self) -> Engine:
+        """Made when it is first needed, and of its own: the lane's has scratch space for one thread."""
+        return CompiledRules(self._rules)
 
     def reverse(self, token: str, request: Request) -> Answer:
         """The text with its pseudonyms turned back.

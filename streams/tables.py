@@ -98,6 +98,15 @@ class KnownTable:
         self._names.setdefault((row.tenant, row.type), {})[short] = row.value
         self.known.add(row.tenant, Known(row.type, row.value))
 
+    def of(self, tenant: str) -> list[Known]:
+        """Everything that is known of a tenant, also what is not hunted in text."""
+        return [
+            Known(kind, value)
+            for (owner, kind), names in list(self._names.items())
+            if owner == tenant
+            for value in list(names.values())
+        ]
+
     def _forget(self, short: bytes) -> None:
         for (tenant, kind), names in self._names.items():
             if (name := names.pop(short, None)) is not None:

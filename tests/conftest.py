@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import orjson
 import pytest
 
@@ -78,6 +79,8 @@ class Pipeline:
         """What tells a worker its settings."""
         names = ("bootstrap", "topic_prefix", "group", "partitions", "keyring", "state_dir", "web_port", "rules")
         own = {f"RMM_SCRUB_{name.upper()}": str(getattr(self.settings, name)) for name in names}
+        access = {name: value for name, value in msgspec.structs.asdict(self.settings.access).items() if value}
+        own |= {f"RMM_SCRUB_ACCESS_{name.upper()}": str(value) for name, value in access.items()}
         return {**os.environ, **own}
 
     @contextmanager

@@ -9,7 +9,6 @@ from rich.table import Table
 
 from schemas.errors import UserError
 from scrubbers import rules
-from scrubbers.compiled import CompiledRules
 from streams.audit import AuditLog
 from streams.cli import console, token
 from streams.config import load
@@ -38,7 +37,6 @@ def reverse(
         ring,
         AuditLog(settings, ring.audit_key()),
         rule_set,
-        CompiledRules(rule_set),
         lambda owner: known_of(settings, owner),
     )
     answer = reverser.reverse(token.read(token_file), Request(tenant, purpose, _text(source), epoch))

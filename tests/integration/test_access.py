@@ -1,6 +1,8 @@
 """Audit, grants and reversal on a real Kafka: on the record, or not at all."""
 
 import threading
+import urllib.error
+import urllib.request
 import uuid
 from pathlib import Path
 
@@ -9,7 +11,6 @@ import orjson
 import pytest
 
 from scrubbers import rules
-from scrubbers.compiled import CompiledRules
 from scrubbers.entities import EntityType, Known
 from scrubbers.pseudonyms import Pseudonymiser
 from streams.audit import Action, AuditFailed, AuditLog, Event, Flaw, Result, check
@@ -85,6 +86,7 @@ class Office:
 
     def __init__(self, pipeline: Pipeline, folder: Path, **access: object) -> None:
         self.provider = Provider(folder)
+        pipeline.settings = msgspec.structs.replace(pipeline.settings, access=self.provider.access)
         self.pipeline = pipeline
         pipeline.tenants("acme", "borealis")
         rule_set = rules.load()
@@ -94,17 +96,10 @@ class Office:
             pipeline.keyring,
             self.log,
             rule_set,
-            CompiledRules(rule_set),
             lambda _: [Known(EntityType.COMPUTER_NAME, "utica")],
         )
         acme = Pseudonymiser(pipeline.keyring.tenant("acme"))
         self.text = f"disk full on {acme.replace(EntityType.COMPUTER_NAME, 'utica')}"
-
-    def environment(self) -> dict[str, str]:
-        """What tells a command all this."""
-        access = {"ISSUER": "issuer", "AUDIENCE": "audience", "JWKS": "jwks"}
-        own = {f"RMM_SCRUB_ACCESS_{name}": str(getattr(self.provider.access, each)) for name, each in access.items()}
-        return {**self.pipeline.environment(), **own}
 
     def ask(self, token: str, tenant: str = "acme", purpose: str = "incident") -> str:
         """The reversed text."""
@@ -123,7 +118,7 @@ class Office:
 def office(pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
     """An office whose commands find it by their environment."""
     made = Office(pipeline, tmp_path)
-    for name, value in made.environment().items():
+    for name, value in made.pipeline.environment().items():
         monkeypatch.setenv(name, value)
     return made
 
@@ -233,3 +228,39 @@ def test_granters_cannot_grant_to_themselves_on_the_command_line(office: Office,
     assert main(["grants", "add", "grace", "--tenant", "acme", "--purpose", "incident"]) == 1
     assert "nobody grants to or reviews themselves" in capsys.readouterr().err
     assert office.log.entries()[-1].result is Result.REFUSED
+
+
+def post(pipeline: Pipeline, body: bytes, token: str | None) -> tuple[int, dict[str, object]]:
+    """Status and answer of `POST /v1/reverse`."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    url = f"http://127.0.0.1:{pipeline.settings.web_port}/v1/reverse"
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers)) as answer:
+            return answer.status, orjson.loads(answer.read())
+    except urllib.error.HTTPError as problem:
+        return problem.code, orjson.loads(problem.read())
+
+
+def test_the_same_over_http(office: Office, monkeypatch) -> None:
+    """A worker answers whoever may, and refuses the others in its status."""
+    as_(monkeypatch, office.provider.granter())
+    assert main(["grants", "add", "alice", "--tenant", "acme", "--purpose", "incident"]) == 0
+    pipeline, token = office.pipeline, office.provider.token
+    pipeline.send("known_entities", [Message(b'{"tenant":"acme","type":"COMPUTER_NAME","value":"utica"}', b"k1")])
+    wanted = {"tenant": "acme", "purpose": "incident", "text": office.text}
+    body = orjson.dumps(wanted)
+    with pipeline.workers():
+        status, answer = post(pipeline, body, token("alice"))
+        refused = [
+            post(pipeline, body, None),
+            post(pipeline, body, token("alice", aud="portal")),
+            post(pipeline, body, token("bob")),
+            post(pipeline, b'{"tenant":1}', token("alice")),
+            post(pipeline, orjson.dumps({**wanted, "epoch": "k09"}), token("alice")),
+            post(pipeline, orjson.dumps({**wanted, "text": "x" * 1_000_001}), token("alice")),
+        ]
+
+    assert (status, answer["text"]) == (200, "disk full on utica")
+    assert [code for code, _ in refused] == [401, 401, 403, 400, 404, 413]
+    assert [each.result for each in office.log.entries()[1:]] == [Result.DONE, *[Result.REFUSED] * 4]
+    assert "utica" not in office.pipeline.log.read_text()
