@@ -14,7 +14,9 @@ from scrubbers import rules
 from scrubbers.bridge import Pair
 from scrubbers.keyring import ROOT_VARIABLE, Keyring, KeyUnavailable, RootKey, root_path, wrapper_for
 from scrubbers.pseudonyms import Pseudonymiser
+from streams.audit import Action
 from streams.cli import console
+from streams.cli.recording import record, record_if_reachable
 from streams.config import load
 from streams.keys import keyring_path, open_keyring
 from streams.known_names import known_of
@@ -46,6 +48,7 @@ def init(
         ring = Keyring.create(path, wrapper_for(path, os.environ))
     for each in tenant or []:
         ring.add_tenant(each)
+    record_if_reachable(load(), ring, Action.KEYS_INIT, detail={"tenants": list(tenant or [])})
     if as_json:
         console.print_json({"keyring": str(path), "tenants": ring.tenants()})
     else:
@@ -69,7 +72,9 @@ def list_keys(keyring: File = None, as_json: Json = False) -> None:
 @app.command(epilog="Example: rmm-scrub keys rotate acme")
 def rotate(tenant: Tenant, keyring: File = None, as_json: Json = False) -> None:
     """Open a new key epoch for a tenant; running workers take it up within seconds."""
-    name = open_keyring(load(), keyring).rotate(tenant)
+    ring = open_keyring(load(), keyring)
+    name = ring.rotate(tenant)
+    record_if_reachable(load(), ring, Action.KEYS_ROTATE, tenant, {"epoch": name})
     if as_json:
         console.print_json({"tenant": tenant, "epoch": name})
     else:
@@ -86,7 +91,9 @@ def shred(
     """Destroy a tenant's keys: its pseudonyms can then be turned back by nobody."""
     if not yes:
         raise UserError("shredding cannot be undone", "say --yes if it is meant")
-    open_keyring(load(), keyring).shred(tenant)
+    ring = open_keyring(load(), keyring)
+    ring.shred(tenant)
+    record_if_reachable(load(), ring, Action.KEYS_SHRED, tenant)
     if as_json:
         console.print_json({"tenant": tenant, "shredded": True})
     else:
@@ -106,7 +113,9 @@ def bridge(
     The tenant's known names, and the addresses given, one a line: addresses are in no table.
     """
     settings = load()
-    before, after = _domains(open_keyring(settings, keyring), tenant, old, new)
+    ring = open_keyring(settings, keyring)
+    before, after = _domains(ring, tenant, old, new)
+    record(settings, ring, Action.KEYS_BRIDGE, tenant, {"from": before.domain, "to": after.domain})
     for pair in bridging.names(known_of(settings, tenant), before, after):
         _print_pair(pair)
     unreadable = 0

@@ -9,7 +9,8 @@ import typer
 from rich.table import Table
 
 from schemas.errors import UserError
-from streams.cli import console
+from streams.audit import Action
+from streams.cli import console, recording
 from streams.config import load
 from streams.keys import open_keyring
 from streams.quarantine import original
@@ -44,13 +45,14 @@ def list_entries(reason: Reason = None, as_json: Json = False) -> None:
 
 @app.command(epilog="Example: rmm-scrub quarantine show 3:41 --keyring keys.json")
 def show(place: Place, keyring: KeyringFile = None) -> None:
-    """Unseal one record and print it; needs the keyring, so only an authorised employee can."""
+    """Unseal one record and print it; needs the keyring, and is on the audit log."""
     settings = load()
-    key = open_keyring(settings, keyring).quarantine_key()
+    ring = open_keyring(settings, keyring)
     read = next((read for read, _ in entries(settings) if place_of(read) == place), None)
     if read is None or read.value is None:
         raise UserError(f"no quarantined record at {place}", "rmm-scrub quarantine list shows the places")
-    record = original(read.value, key)
+    recording.record(settings, ring, Action.QUARANTINE_SHOW, detail={"place": place})
+    record = original(read.value, ring.quarantine_key())
     console.print_json(
         {
             "key": _text(record.key),
@@ -65,7 +67,9 @@ def show(place: Place, keyring: KeyringFile = None) -> None:
 def replay(reason: Reason = None, keyring: KeyringFile = None, as_json: Json = False) -> None:
     """Publish quarantined records to the topic they came from, once the cause is mended."""
     settings = load()
-    replayed = publish_again(settings, open_keyring(settings, keyring).quarantine_key(), reason)
+    ring = open_keyring(settings, keyring)
+    recording.record(settings, ring, Action.QUARANTINE_REPLAY, detail={"reason": reason or "any"})
+    replayed = publish_again(settings, ring.quarantine_key(), reason)
     if as_json:
         console.print_json({"replayed": replayed})
     else:
