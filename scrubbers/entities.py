@@ -35,7 +35,11 @@ class Finding(msgspec.Struct, frozen=True, order=True):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """A name to remember for a tenant: `value` is normalised (`hostnames.normalise` for names)."""
+    """A name to remember for a tenant: `value` is normalised (`hostnames.normalise` for names).
+
+    `alias` is the value whose pseudonym it has, if not its own (`scrubbers/aliases.py`).
+    """
 
     type: EntityType
     value: str
+    alias: str = ""

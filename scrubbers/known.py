@@ -8,8 +8,9 @@ shred ordinary text.
 import re
 from collections.abc import Iterator
 
-from scrubbers import hostnames, rules
+from scrubbers import aliases, hostnames, rules
 from scrubbers.addresses import parse_ip
+from scrubbers.aliases import Aliases
 from scrubbers.entities import EntityType, Finding, Known
 from scrubbers.hostnames import is_fqdn, is_name, is_named, normalise, split
 from scrubbers.rules import Learning
@@ -69,10 +70,30 @@ class KnownEntities:
         self._values: dict[str, _Names] = {}
         self._versions: dict[str, int] = {}
         self._several: dict[str, set[str]] = {}  # first words of values that have several
+        self._aliases: dict[str, Aliases] = {}
         self._count = 0
 
     def add(self, tenant: str, known: Known) -> bool:
-        """Remember a name; True if it is new and worth knowing."""
+        """Remember a name; True if it is new and worth knowing. Then it is decided whether it has an alias."""
+        if not self._remember(tenant, known):
+            return False
+        if aliases.concerns(known):
+            values = self._values[tenant]
+            self.aliases(tenant).decide(known.value, lambda label: values.get(label) == EntityType.COMPUTER_NAME)
+        return True
+
+    def restore(self, tenant: str, known: Known) -> bool:
+        """Remember a name that was learned elsewhere or before, with the alias that it was given there, or none."""
+        new = self._remember(tenant, known)
+        if aliases.concerns(known) and self.contains(tenant, known):
+            self.aliases(tenant).restore(known.value, known.alias)
+        return new
+
+    def aliases(self, tenant: str) -> Aliases:
+        """The tenant's aliases."""
+        return self._aliases.setdefault(tenant, Aliases())
+
+    def _remember(self, tenant: str, known: Known) -> bool:
         if not worth_knowing(known, self._learning):
             return False
         values = self._values.setdefault(tenant, {})

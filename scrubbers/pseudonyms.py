@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from schemas.errors import UserError
 from scrubbers import addresses, hostnames
+from scrubbers.aliases import Aliases
 from scrubbers.entities import EntityType
 from scrubbers.ip_operators import AddressOperator, Network, PrefixPreserving, Randomised, Scattered
 from scrubbers.ipcrypt import SOLICITED
@@ -49,7 +50,12 @@ class Pseudonymiser:
     """Replaces findings in one domain; the same value always becomes the same text."""
 
     def __init__(
-        self, keys: TenantKeys, operators: Mapping[EntityType, str] | None = None, *, epoch: str | None = None
+        self,
+        keys: TenantKeys,
+        operators: Mapping[EntityType, str] | None = None,
+        *,
+        epoch: str | None = None,
+        aliases: Aliases | None = None,
     ) -> None:
         """`operators` override the default ones by entity type; `epoch` is the current one by default.
 
@@ -64,12 +70,23 @@ class Pseudonymiser:
         chosen = {**DEFAULT_OPERATORS, **(operators or {})}
         self._ip = self._ip_operator(chosen[EntityType.IP_ADDRESS], lambda use, length: keys.key(use, length, epoch))
         self._operators = {kind: self._operator(kind, name) for kind, name in chosen.items()}
-        cached: Callable[[EntityType, str], str] = lru_cache(CACHED)(self._replace)
-        self.replace = cached if self._ip is None or self._ip.repeats else self._replace
+        self._aliases = aliases or Aliases()
+        self._cached = lru_cache(CACHED)(self._replace)
+        self._cached_for = self._aliases.version
+        self._repeats = self._ip is None or self._ip.repeats
 
     def __repr__(self) -> str:
         """The domain, and no key."""
         return f"Pseudonymiser({self.domain})"
+
+    def replace(self, kind: EntityType, surface: str) -> str:
+        """What stands for a finding's text."""
+        if not self._repeats:
+            return self._replace(kind, surface)
+        if self._cached_for != self._aliases.version:
+            self._cached_for = self._aliases.version
+            self._cached.cache_clear()
+        return self._cached(kind, surface)
 
     def token(self, kind: EntityType, normalised: str) -> str:
         """The typed token of a normalised value, `pc-…` and the like."""
@@ -81,7 +98,7 @@ class Pseudonymiser:
         """The tokens that a normalised name is made of, each with what it stands for."""
         label, domain = hostnames.split(name)
         if domain is None or not hostnames.is_domain(name):
-            yield self.token(EntityType.COMPUTER_NAME, label), label
+            yield self._machine(label), label
         if domain is not None:
             whole = name if hostnames.is_domain(name) else domain
             yield self.token(EntityType.DOMAIN_NAME, whole), whole
@@ -89,6 +106,9 @@ class Pseudonymiser:
     def reverse_ip(self, surface: str) -> str | None:
         """The address that a pseudonymous one stands for; None if it is none, or its operator keeps no way back."""
         return None if self._ip is None else self._ip.reverse(surface)
+
+    def _machine(self, label: str) -> str:
+        return self.token(EntityType.COMPUTER_NAME, self._aliases.of(label))
 
     def _replace(self, kind: EntityType, surface: str) -> str:
         return self._operators[kind](kind, surface)
@@ -145,10 +165,10 @@ class Pseudonymiser:
         name = hostnames.normalise(surface)
         label, domain = hostnames.split(name)
         if domain is None:
-            return self.token(EntityType.COMPUTER_NAME, label)
+            return self._machine(label)
         if hostnames.is_domain(name):
             return self.token(EntityType.DOMAIN_NAME, name)
-        return f"{self.token(EntityType.COMPUTER_NAME, label)}.{self.token(EntityType.DOMAIN_NAME, domain)}"
+        return f"{self._machine(label)}.{self.token(EntityType.DOMAIN_NAME, domain)}"
 
     def _mail(self, surface: str) -> str:
         """Still an address, under a top-level domain that never exists (RFC 6761)."""

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import msgspec
 
 from scrubbers import hostnames
+from scrubbers.aliases import Aliases
 from scrubbers.entities import EntityType, Known
 from scrubbers.event import Edit, splice
 from scrubbers.keyring import TenantKeys
@@ -92,6 +93,7 @@ class _Names:
         self._keys = keys
         self._known = known
         self._operators = operators
+        self._aliases = Aliases.of_all(known)
         self._epochs = [epoch] if epoch else keys.epochs[::-1]
 
     def of(self, wanted: set[str]) -> dict[str, tuple[str, str]]:
@@ -101,7 +103,7 @@ class _Names:
             left = wanted - found.keys()
             if not left:
                 break
-            pseudonymiser = Pseudonymiser(self._keys, self._operators, epoch=epoch)
+            pseudonymiser = Pseudonymiser(self._keys, self._operators, epoch=epoch, aliases=self._aliases)
             for each in self._known:
                 for token, value in stands_for(pseudonymiser, each):
                     # A machine's long name and its NetBIOS form share a token: the long one says more.

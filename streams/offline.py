@@ -100,11 +100,12 @@ class _Worker:
         self.scrubber = Scrubber(
             Recogniser(rule_set, CompiledRules(rule_set)), self.known, Bounds(record_bytes=_NO_LIMIT)
         )
-        self.pseudonymiser = Pseudonymiser(job.keys, rule_set.operators)
+        self.pseudonymiser = Pseudonymiser(job.keys, rule_set.operators, aliases=self.known.aliases(job.tenant))
         self.learn(job.known)
 
     def learn(self, known: Iterable[Known]) -> None:
-        for each in known:
+        # The longest first: then a cut name takes a long one's pseudonym only where a single one begins so.
+        for each in sorted(known, key=lambda one: (-len(one.value), one.value, one.type)):
             self.known.add(self.job.tenant, each)
 
     def taught(self, lines: Batch) -> set[Known]:

@@ -69,6 +69,7 @@ class KnownRow(msgspec.Struct, frozen=True):
     tenant: str
     type: EntityType
     value: str
+    alias: str = ""
 
 
 class KnownTable:
@@ -96,12 +97,13 @@ class KnownTable:
             self.undecodable += 1
             return
         self._names.setdefault((row.tenant, row.type), {})[short] = row.value
-        self.known.add(row.tenant, Known(row.type, row.value))
+        self.known.restore(row.tenant, Known(row.type, row.value, row.alias))
 
     def of(self, tenant: str) -> list[Known]:
         """Everything that is known of a tenant, also what is not hunted in text."""
+        aliases = self.known.aliases(tenant)
         return [
-            Known(kind, value)
+            Known(kind, value, "" if (alias := aliases.of(value)) == value else alias)
             for (owner, kind), names in list(self._names.items())
             if owner == tenant
             for value in list(names.values())

@@ -94,7 +94,8 @@ class Telemetry:
         found = self._of_batch.get(tenant)
         if found is None:
             try:
-                found = Pseudonymiser(self.keyring.tenant(tenant), self.operators)
+                aliases = self.scrubber.known.aliases(tenant)
+                found = Pseudonymiser(self.keyring.tenant(tenant), self.operators, aliases=aliases)
             except KeyUnavailable:
                 raise Refused(QuarantineReason.KEY_UNAVAILABLE, "keyring", tenant) from None
             self._of_batch[tenant] = found
@@ -131,7 +132,9 @@ class Telemetry:
 
     def _known_output(self, tenant: str, known: Known) -> Output:
         digest = self.keyring.tenant(tenant).entity_digest(known.type, known.value)
-        value = orjson.dumps({"tenant": tenant, "type": known.type, "value": known.value})
+        row = {"tenant": tenant, "type": known.type, "value": known.value}
+        alias = self.scrubber.known.aliases(tenant).of(known.value)
+        value = orjson.dumps(row if alias == known.value else {**row, "alias": alias})
         return Output(self.settings.named.known_entities, digest.encode(), value)
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from schemas.errors import UserError
 from scrubbers import bridge as bridging
 from scrubbers import rules
+from scrubbers.aliases import Aliases
 from scrubbers.bridge import Pair
 from scrubbers.keyring import ROOT_VARIABLE, Keyring, KeyUnavailable, RootKey, root_path, wrapper_for
 from scrubbers.pseudonyms import Pseudonymiser
@@ -114,9 +115,10 @@ def bridge(
     """
     settings = load()
     ring = open_keyring(settings, keyring)
-    before, after = _domains(ring, tenant, old, new)
+    known = known_of(settings, tenant)
+    before, after = _domains(ring, tenant, old, new, Aliases.of_all(known))
     record(settings, ring, Action.KEYS_BRIDGE, tenant, {"from": before.domain, "to": after.domain})
-    for pair in bridging.names(known_of(settings, tenant), before, after):
+    for pair in bridging.names(known, before, after):
         _print_pair(pair)
     unreadable = 0
     for pair_or_none in _bridged(addresses or [], before, after):
@@ -129,7 +131,9 @@ def bridge(
         raise typer.Exit(1)
 
 
-def _domains(ring: Keyring, tenant: str, old: str | None, new: str | None) -> tuple[Pseudonymiser, Pseudonymiser]:
+def _domains(
+    ring: Keyring, tenant: str, old: str | None, new: str | None, aliases: Aliases
+) -> tuple[Pseudonymiser, Pseudonymiser]:
     """The pseudonymisers of both epochs."""
     try:
         keys = ring.tenant(tenant)
@@ -145,7 +149,8 @@ def _domains(ring: Keyring, tenant: str, old: str | None, new: str | None) -> tu
             f"a bridge leads from one key epoch to another; {tenant} has {', '.join(keys.epochs)}",
             "rmm-scrub keys rotate opens a new one",
         )
-    return Pseudonymiser(keys, operators, epoch=origin), Pseudonymiser(keys, operators, epoch=to)
+    before = Pseudonymiser(keys, operators, epoch=origin, aliases=aliases)
+    return before, Pseudonymiser(keys, operators, epoch=to, aliases=aliases)
 
 
 def _bridged(files: list[Path], old: Pseudonymiser, new: Pseudonymiser) -> Iterator[Pair | None]:

@@ -39,7 +39,10 @@ def import_(
     rows = [row for path in files for row in inventory.read(path)]
     ring = open_keyring(settings, keyring)
     try:
-        messages = inventory.messages(rows, tenant, ring, rule_set.learning)
+        # What is known stays as it is: its row also says whose pseudonym it has.
+        there = {read.key for read in read_topic(settings, settings.named.known_entities) if read.value is not None}
+        found = inventory.messages(rows, tenant, ring, rule_set.learning)
+        messages = [each for each in found if each.key not in there]
         delivery = publish(messages, settings.named.known_entities, settings)
     except KeyUnavailable:
         raise UserError("a tenant of this inventory has no keys", "rmm-scrub keys init --tenant T") from None
