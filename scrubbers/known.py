@@ -71,6 +71,7 @@ class KnownEntities:
         self._versions: dict[str, int] = {}
         self._several: dict[str, set[str]] = {}  # first words of values that have several
         self._aliases: dict[str, Aliases] = {}
+        self._learned: dict[str, list[str]] = {}  # in the order of learning; also what was forgotten since
         self._count = 0
 
     def add(self, tenant: str, known: Known) -> bool:
@@ -103,6 +104,7 @@ class KnownEntities:
         values[known.value] = known.type.value
         if " " in known.value:
             self._several.setdefault(tenant, set()).add(known.value.split()[0])
+        self._learned.setdefault(tenant, []).append(known.value)
         self._count += 1
         self._versions[tenant] = self.version(tenant) + 1
         return True
@@ -128,6 +130,12 @@ class KnownEntities:
         for value, kind in list(self._values.get(tenant, {}).items()):
             if kind is not None:
                 yield Known(EntityType(kind), value)
+
+    def learned_since(self, tenant: str, position: int) -> list[Known | None]:
+        """What was learned behind a position, from 0, in its order; None for what was forgotten since."""
+        values = self._values.get(tenant, {})
+        found = [(value, values.get(value)) for value in self._learned.get(tenant, [])[position:]]
+        return [None if kind is None else Known(EntityType(kind), value) for value, kind in found]
 
     def version(self, tenant: str) -> int:
         """Changes with every change: what a cache of `find` may rest on."""

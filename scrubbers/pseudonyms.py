@@ -90,9 +90,16 @@ class Pseudonymiser:
 
     def token(self, kind: EntityType, normalised: str) -> str:
         """The typed token of a normalised value, `pc-…` and the like."""
-        digest = hmac.digest(self._name_key, f"{kind}\0{normalised}".encode(), "sha256")
+        digest = self._digest(kind, normalised)
         # 12 base32 characters are 60 bits: seven bytes and the high half of the eighth.
         return f"{PREFIXES[kind]}-{base64.b32encode(digest[:10]).decode().lower()[: TOKEN_BITS // 5]}"
+
+    def number(self, kind: EntityType, normalised: str) -> int:
+        """The 60 bits of a value's token."""
+        return int.from_bytes(self._digest(kind, normalised)[:8]) >> (64 - TOKEN_BITS)
+
+    def _digest(self, kind: EntityType, normalised: str) -> bytes:
+        return hmac.digest(self._name_key, f"{kind}\0{normalised}".encode(), "sha256")
 
     def name_tokens(self, name: str) -> Iterator[tuple[str, str]]:
         """The tokens that a normalised name is made of, each with what it stands for."""

@@ -25,6 +25,9 @@ class Metrics:
         self.learned = Counter(
             "rmm_scrub_learned_total", "Known entities learned, by entity type", ["type"], registry=self.registry
         )
+        self.collisions = Counter(
+            "rmm_scrub_pseudonym_collisions_total", "Names with the pseudonym of another name", registry=self.registry
+        )
         self.revocations = Counter(
             "rmm_scrub_revocations_total", "Security Event Tokens emitted, by event", ["event"], registry=self.registry
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
+from scrubbers.collisions import Collisions
 from scrubbers.entities import EntityType, Known
 from scrubbers.keyring import Keyring, KeyUnavailable
 from scrubbers.pseudonyms import Pseudonymiser
@@ -45,6 +46,7 @@ class Telemetry:
         self._of_batch = self._pseudonymisers
         # Learned, but not yet committed to the topic: a transaction that aborts loses no name.
         self._unpublished: dict[tuple[str, Known], None] = {}
+        self._collisions = Collisions(scrubber.known)
 
     def keys_changed(self) -> None:
         """Forget derived keys, so that a rotation or shredding counts from the next batch on.
@@ -58,9 +60,9 @@ class Telemetry:
         tally = _Tally()
         self._of_batch = self._pseudonymisers
         read = [self._read(record) for record in records]
-        for reading in read:
-            if isinstance(reading, Reading):
-                self._learn(reading, tally)
+        for index, reading in enumerate(read):
+            if isinstance(reading, Reading) and not self._learn(reading, tally):
+                read[index] = Refused(QuarantineReason.RULE_FAILURE, "collision", reading.tenant)
         outputs = [self._write(record, reading, tally) for record, reading in zip(records, read, strict=True)]
         published = list(self._unpublished)
         outputs += [self._known_output(tenant, known) for tenant, known in published]
@@ -101,11 +103,23 @@ class Telemetry:
             self._of_batch[tenant] = found
         return found
 
-    def _learn(self, reading: Reading, tally: "_Tally") -> None:
-        for known in reading.learned:
-            if self.scrubber.known.add(reading.tenant, known):
-                self._unpublished[reading.tenant, known] = None
-                tally.learned[known.type] += 1
+    def _learn(self, reading: Reading, tally: "_Tally") -> bool:
+        """Whether no name that the record teaches has the token of another: that would merge the two."""
+        tenant, known = reading.tenant, self.scrubber.known
+        new = [each for each in reading.learned if known.add(tenant, each)]
+        if not new:
+            return True
+        clashing = self._collisions.after(tenant, self._pseudonymiser(tenant))
+        if clashing:
+            self.metrics.collisions.inc(len(clashing))
+            log.error("two names of a tenant have one pseudonym: what teaches the second goes to quarantine")
+        for each in new:
+            if each in clashing:
+                known.discard(tenant, each)  # so that the next record that teaches it goes there, too
+            else:
+                self._unpublished[tenant, each] = None
+                tally.learned[each.type] += 1
+        return not any(each in clashing for each in new)
 
     def _write(self, record: Record, reading: Reading | Refused, tally: "_Tally") -> Output:
         try:

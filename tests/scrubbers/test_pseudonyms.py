@@ -251,3 +251,124 @@ def test_a_group_address_of_no_standard_is_replaced_and_stays_one() -> None:
         assert pseudonym != mac
         assert int(pseudonym[:2], 16) & 0b11 == 0b11
     assert ACME.replace(E.MAC_ADDRESS, "ff-ff-ff-ff-ff-ff") == "ff-ff-ff-ff-ff-ff"
+
+
+IP_SPELLINGS = ["10.1.2.3", "::ffff:10.1.2.3", "2001:db9::5", "fe80::1%eth0", "10.20.0.0/16", "2001:db9::/48"]
+
+
+@pytest.mark.parametrize("operator", ["ipcrypt-deterministic", "ipcrypt-ndx"])
+@pytest.mark.parametrize("surface", IP_SPELLINGS)
+def test_scattered_and_randomised_addresses_come_back(operator: str, surface: str) -> None:
+    """As the address that it is, with its mask, without its zone."""
+    acme = Pseudonymiser(RING.tenant("acme"), {E.IP_ADDRESS: operator})
+    back = acme.reverse_ip(acme.replace(E.IP_ADDRESS, surface))
+    plain = parse_ip(surface.partition("%")[0])
+    assert back is not None
+    assert plain is not None
+    assert (parse_ip(back).packed, parse_ip(back).prefix) == (plain.packed, plain.prefix)
+
+
+def test_a_scattered_network_keeps_the_length_of_its_mask() -> None:
+    """An IPv4 mask counts from the mapped prefix in what is now IPv6."""
+    acme = Pseudonymiser(RING.tenant("acme"), {E.IP_ADDRESS: "ipcrypt-deterministic"})
+    assert acme.replace(E.IP_ADDRESS, "10.20.0.0/16").endswith("/112")
+    assert acme.replace(E.IP_ADDRESS, "2001:db9::/48").endswith("/48")
+
+
+@pytest.mark.parametrize(
+    "address",
+    "127.0.0.1 0.0.0.0 224.0.0.251 255.255.255.0 192.0.2.9 198.51.100.1 203.0.113.7 :: ::1 ff02::fb 2001:db8:1::9 "
+    "3fff:fff::1".split(),
+)
+@pytest.mark.parametrize("operator", ["ipcrypt-deterministic", "ipcrypt-ndx"])
+def test_more_passes_where_no_prefix_is_kept(operator: str, address: str) -> None:
+    """Documentation and netmasks as well."""
+    assert Pseudonymiser(RING.tenant("acme"), {E.IP_ADDRESS: operator}).replace(E.IP_ADDRESS, address) == address
+
+
+def test_no_scattered_address_looks_like_one_that_passed() -> None:
+    """One image in 256 is a multicast address: walked on, and walked back; and none comes twice."""
+    acme = Pseudonymiser(RING.tenant("acme"), {E.IP_ADDRESS: "ipcrypt-deterministic"})
+    addresses = [f"10.{n // 250}.{n % 250}.1" for n in range(3_000)]
+    images = [acme.replace(E.IP_ADDRESS, address) for address in addresses]
+
+    assert [image for image in images if image.startswith(("ff", "2001:db8:", "3fff:0"))] == []
+    assert len(set(images)) == 3_000
+    assert [acme.reverse_ip(image) for image in images] == addresses
+
+
+def test_a_randomised_address_is_another_one_each_time() -> None:
+    """64 hexadecimal digits, also for the same finding in one event."""
+    acme = Pseudonymiser(RING.tenant("acme"), {E.IP_ADDRESS: "ipcrypt-ndx"})
+    seen = {acme.replace(E.IP_ADDRESS, "10.1.2.3") for _ in range(20)}
+    assert len(seen) == 20
+    assert all(re.fullmatch(r"[0-9a-f]{64}", each) for each in seen)
+
+
+@pytest.mark.parametrize(
+    ("name", "site"),
+    [
+        ("AMS-WEB-01", "ams-<COMPUTER_NAME>"),
+        ("nl02srv7.example.com", "nl-<COMPUTER_NAME>"),
+        ("JANS-LAPTOP", "<COMPUTER_NAME>"),
+        ("utica", "<COMPUTER_NAME>"),
+    ],
+)
+def test_a_generalised_name_is_its_sites_code(name: str, site: str) -> None:
+    """Two or three letters; more may be somebody's name."""
+    assert Pseudonymiser(RING.tenant("acme"), {E.COMPUTER_NAME: "generalise"}).replace(E.COMPUTER_NAME, name) == site
+
+
+def test_an_older_epoch_replaces_as_it_did() -> None:
+    """By name."""
+    ring = Keyring.throwaway()
+    ring.add_tenant("acme")
+    before = Pseudonymiser(ring.tenant("acme")).replace(E.COMPUTER_NAME, "utica")
+    ring.rotate("acme")
+    old = Pseudonymiser(ring.tenant("acme"), epoch="k01")
+    assert (old.replace(E.COMPUTER_NAME, "utica"), old.domain) == (before, "acme/k01")
+
+
+@pytest.mark.parametrize("other", ["tenant", "epoch"])
+def test_pseudonyms_of_two_domains_agree_no_more_than_chance(other: str) -> None:
+    """Bits of the same 4,000 names and addresses: half agree, within seven standard deviations each.
+
+    Were they linked, a bit position or the whole would lean; by chance this fails once in 10^9 runs.
+    """
+    ring = Keyring.throwaway()
+    for tenant in ("acme", "borealis"):
+        ring.add_tenant(tenant)
+    ring.rotate("acme")
+    one = Pseudonymiser(ring.tenant("acme"))
+    two = (
+        Pseudonymiser(ring.tenant("borealis")) if other == "tenant" else Pseudonymiser(ring.tenant("acme"), epoch="k01")
+    )
+    names = [f"host-{n}" for n in range(4_000)]
+    different = [one.number(E.COMPUTER_NAME, n) ^ two.number(E.COMPUTER_NAME, n) for n in names]
+    each_bit = [sum(word >> bit & 1 for word in different) for bit in range(60)]
+    flips = [flips_of(one, n) ^ flips_of(two, n) for n in range(0, 2**32, 2**32 // 4_000)]
+    low_bit = sum(word & 1 for word in flips)
+
+    assert all(abs(count - 2_000) < 7 * 32 for count in each_bit)
+    assert abs(sum(each_bit) - 120_000) < 7 * 245
+    assert abs(low_bit - len(flips) / 2) < 7 * 32
+
+
+def flips_of(pseudonymiser: Pseudonymiser, number: int) -> int:
+    """Which bits of an IPv4 address its prefix-preserving image turns."""
+    packed = number.to_bytes(4)
+    return int.from_bytes(pseudonymiser._pfx.image(packed)) ^ number
+
+
+def test_tenants_share_no_key_material() -> None:
+    """Not one of the keys derived for any use, nor what names known entities in topics."""
+    ring = Keyring.throwaway()
+    tenants = [f"t{n}" for n in range(20)]
+    for tenant in tenants:
+        ring.add_tenant(tenant)
+    uses = [("rmm-scrub name v1", 32), ("rmm-scrub mac v1", 32), ("ipcrypt-pfx", 32), ("ipcrypt-deterministic", 16)]
+    keys = {ring.tenant(tenant).key(use, length) for tenant in tenants for use, length in uses}
+    digests = {ring.tenant(tenant).entity_digest(E.COMPUTER_NAME, "utica") for tenant in tenants}
+
+    assert len(keys) == len(tenants) * len(uses)
+    assert len(digests) == len(tenants)
