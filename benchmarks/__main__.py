@@ -1,4 +1,4 @@
-"""`make bench`: what scrubbing and known names cost, the lane against a plain loop; ratios of this one run."""
+"""`make bench`: what scrubbing, pseudonyms and known names cost, the lane against a plain loop; ratios of this one run."""
 
 import sys
 import tempfile
@@ -6,12 +6,13 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks import known_names, passthrough
+from benchmarks import known_names, passthrough, pseudonyms
 from streams import broker
 from streams.cli import main
 
 if __name__ == "__main__":
     code = main(["bench", "--json", *sys.argv[1:]])
+    print(orjson.dumps({"pseudonyms": pseudonyms.measure()}).decode())
     print(orjson.dumps({"known_names": known_names.measure()}).decode())
     with tempfile.TemporaryDirectory() as folder, broker.start(Path(folder)) as kafka:
         rounds = [passthrough.measure(kafka.bootstrap) for _ in range(3)]
