@@ -1,4 +1,4 @@
-"""`make bench`: what scrubbing, pseudonyms and known names cost, the lane against a plain loop; ratios of this one run."""
+"""`make bench`: what scrubbing, pseudonyms and known names cost, and the lane; ratios of this one run."""
 
 import sys
 import tempfile

@@ -12,16 +12,25 @@ from scrubbers.entities import EntityType
 from scrubbers.keyring import Keyring
 from scrubbers.pseudonyms import Pseudonymiser
 
-NEW, REPEATS = 4_000, 20
+NEW, REPEATS, ROUNDS = 4_000, 20, 3
 _SLOW = 300  # of the other libraries: they take up to a millisecond each
 KEY = bytes(range(32))
 
 
 def measure() -> dict[str, float]:
-    """Microseconds each, and how many times as long the others take for the same addresses."""
+    """Microseconds each, the best of some rounds, and how many times as long the others take for the same addresses."""
+    rounds = [_round() for _ in range(ROUNDS)]
+    costs = {name: min(each[name] for each in rounds) for name in rounds[0]}
+    for kind in ("ipv4", "ipv6"):
+        for library in ("ipcrypt", "yacryptopan"):
+            costs[f"{library}_{kind}_ratio"] = costs[f"{library}_{kind}_us"] / costs[f"new_{kind}_us"]
+    return costs
+
+
+def _round() -> dict[str, float]:
     ring = Keyring.throwaway()
     ring.add_tenant("bench")
-    draw = random.Random(7)  # noqa: S311 - the same addresses in every run
+    draw = random.Random(7)
     kinds = {
         "ipv4": (EntityType.IP_ADDRESS, [canonical(bytes([10, *draw.randbytes(3)])) for _ in range(NEW)]),
         "ipv6": (EntityType.IP_ADDRESS, [canonical(b"\x20\x01\x0d\xb9" + draw.randbytes(12)) for _ in range(NEW)]),
@@ -39,8 +48,6 @@ def measure() -> dict[str, float]:
         values = kinds[kind][1][:_SLOW]
         costs[f"ipcrypt_{kind}_us"] = _each(values, lambda value: ipcrypt.pfx_encrypt(value, KEY))
         costs[f"yacryptopan_{kind}_us"] = _each(values, other.anonymize)
-        for library in ("ipcrypt", "yacryptopan"):
-            costs[f"{library}_{kind}_ratio"] = costs[f"{library}_{kind}_us"] / costs[f"new_{kind}_us"]
     return costs
 
 

@@ -6,7 +6,6 @@ kept; `ipcrypt-ndx` 64 hexadecimal digits, other ones each time; `generalise` th
 
 import os
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Protocol
 
 from scrubbers import addresses
@@ -14,7 +13,6 @@ from scrubbers.addresses import WrittenIp, canonical
 from scrubbers.entities import EntityType
 from scrubbers.ipcrypt import Deterministic, Ndx, Pfx, Walked, WalkedDeterministic, passes_elsewhere
 
-CACHED = 100_000
 _TWEAK = 16
 _NDX_BYTES = 32
 _MAPPED_BITS = 96  # of a 16-byte address stand before its IPv4 address
@@ -43,7 +41,7 @@ class PrefixPreserving:
 
     def __init__(self, derive: Derive) -> None:
         self._walked = Walked(Pfx(derive("ipcrypt-pfx", 32)))
-        self.image = lru_cache(CACHED)(self._walked.encrypt)
+        self.image = self._walked.encrypt
 
     def replace(self, surface: str) -> str | None:
         """Of the same family, in the same form; a network keeps its mask and zero host bits."""

@@ -6,6 +6,7 @@ is in this file. What passes through, and why that keeps prefixes, is in `Walked
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -69,10 +70,9 @@ class Pfx:
 
     def encrypt(self, packed: bytes) -> bytes:
         """The image of an address, of the same family: one AES call a key, since all blocks are known."""
-        number, start = _number(packed)
-        blocks = b"".join(_block(number, length) for length in range(start, 128))
-        flips = int.from_bytes(_low_bits(self._first.encrypt(blocks), self._second.encrypt(blocks)))
-        return (number ^ flips).to_bytes(16)[-len(packed) :]
+        blocks = _all_blocks(packed)
+        flips = _low_bits(self._first.encrypt(blocks), self._second.encrypt(blocks))
+        return (int.from_bytes(packed) ^ flips).to_bytes(len(packed))
 
     def decrypt(self, packed: bytes) -> bytes:
         """The address of an image: bit by bit, each block needs the bits before it."""
@@ -240,10 +240,50 @@ def _block(number: int, length: int) -> bytes:
     return ((1 << length) | (number >> (128 - length))).to_bytes(16)
 
 
-def _low_bits(first: bytes, second: bytes) -> bytes:
+@cache
+def _tables(size: int) -> tuple[int, Sequence[Sequence[int]]]:
+    """All blocks of an address of `size` bytes as one number: what every one has, and what each byte's value adds.
+
+    A block is the address shifted right, and shifting does not mix the parts of a number that share no bits. So
+    the blocks are put together of one table entry a byte, and not of one shift a bit: three times as fast.
+    """
+    bits = size * 8
+
+    def joined(number: int) -> int:
+        return sum(number >> (128 - length) << (128 * (127 - length)) for length in range(128 - bits, 128))
+
+    ones = sum(1 << length << (128 * (127 - length)) for length in range(128 - bits, 128))
+    every = ones + joined(_MAPPED_BITS if size == 4 else 0)
+    tables = []
+    for shift in range(bits - 8, -8, -8):
+        table = [0]
+        for value in range(1, 256):
+            lowest = value & -value
+            table.append(joined(value << shift) if value == lowest else table[value ^ lowest] | table[lowest])
+        tables.append(table)
+    return every, tables
+
+
+def _all_blocks(packed: bytes) -> bytes:
+    size = len(packed)
+    if size not in (4, 16):
+        raise ValueError("a packed address has 4 or 16 bytes")
+    number, tables = _tables(size)
+    for table, value in zip(tables, packed, strict=True):
+        number |= table[value]
+    return number.to_bytes(size * 8 * 16)
+
+
+def _low_bits(first: bytes, second: bytes) -> int:
     """The lowest bit of each block of `first` XOR `second`, as a number, the last one lowest."""
-    bits: Sequence[int] = [(a ^ b) & 1 for a, b in zip(first[15::16], second[15::16], strict=True)]
-    return int("".join(map(str, bits)), 2).to_bytes(16)
+    count = len(first) // 16
+    ones, zeros = _DIGITS[count]
+    lowest = int.from_bytes(first[15::16]) ^ int.from_bytes(second[15::16])
+    return int((lowest & ones | zeros).to_bytes(count), 2)
+
+
+# For so many blocks: the lowest bit of each byte, and what makes it a binary digit (0x30 is "0", 0x31 is "1").
+_DIGITS = {count: (int.from_bytes(b"\x01" * count), int.from_bytes(b"0" * count)) for count in (32, 128)}
 
 
 def _xor(one: bytes, other: bytes) -> bytes:
