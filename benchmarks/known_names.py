@@ -14,6 +14,7 @@ from pathlib import Path
 import orjson
 
 from scrubbers import rules
+from scrubbers.collisions import Collisions
 from scrubbers.compiled import CompiledRules
 from scrubbers.keyring import Keyring
 from scrubbers.known import KnownEntities
@@ -55,6 +56,11 @@ def _measure_here(names: int, tenants: int) -> dict[str, float]:
     before = _resident_mb()
     for key, row in _rows(names, tenants):
         table.apply(key, row)
+    ring = Keyring.throwaway()
+    collisions = Collisions(table.known)
+    for tenant in (f"tenant-{number}" for number in range(tenants)):
+        ring.add_tenant(tenant)
+        assert collisions.after(tenant, Pseudonymiser(ring.tenant(tenant))) == []
     grown = _resident_mb() - before
     assert len(table.known) == names, "a name of this benchmark is not worth knowing"
     return {"mb": grown, "us": _microseconds_per_event(rule_set, table.known)}

@@ -27,6 +27,7 @@ _OWN_HEADERS = frozenset({"scrub-ruleset", "scrub-domain", SCHEME_HEADER, "scrub
 _PLAIN_HEADERS = frozenset({"tenant", "ce_tenantid", "content-type", "traceparent", "tracestate"})
 # A Kafka key that identifies no machine by name: a number, a UUID, a digest.
 _OPAQUE_KEY = re.compile(r"\d+|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-fA-F]{16,128}")
+_PORT = re.compile(r":\d")
 _LINE = re.compile(r"[^\r\n]+")
 
 
@@ -185,7 +186,14 @@ class _Editor:
         if replacement == surface:  # it identifies nobody: loopback, multicast, an operator that keeps it
             return None
         self._counts[finding.type] += 1
-        return Edit(finding.start, finding.end, replacement)
+        return Edit(finding.start, finding.end, _bracketed(text, finding, surface, replacement))
+
+
+def _bracketed(text: str, finding: Finding, surface: str, replacement: str) -> str:
+    """An operator may make an IPv6 address of an IPv4 one: with a port behind it, it needs brackets (RFC 3986)."""
+    if ":" not in replacement or ":" in surface or not _PORT.match(text, finding.end):
+        return replacement
+    return f"[{replacement}]"
 
 
 def _tenant_member(envelope: Envelope, tenant_path: str) -> Path | None:

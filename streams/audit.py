@@ -211,14 +211,30 @@ class AuditLog:
         return entry
 
     def _catch_up(self) -> None:
+        """Read to where the log ended when this was called.
+
+        A commit returns before its marker is written, so a reader waits for what is not settled yet: else it would
+        miss a grant that was just revoked. What a dead writer left open is waited for in vain, and not read.
+        """
         consumer = self._opened()
-        while any(self._positions[partition] < end for partition, end in self._ends(consumer).items()):
-            for message in consumer.consume(10_000, 0.2):
-                if message.error() is not None:
-                    raise KafkaException(message.error())
-                self._take(message.value())
-            for place in consumer.position(consumer.assignment()):
-                self._positions[place.partition] = max(place.offset, self._positions[place.partition])
+        deadline = time.monotonic() + CALL_SECONDS
+        ends = self._ends(consumer, IsolationLevel.READ_UNCOMMITTED)
+        while self._is_behind(ends):
+            self._read(consumer)
+            if time.monotonic() > deadline and not self._is_behind(self._ends(consumer, IsolationLevel.READ_COMMITTED)):
+                return
+
+    def _is_behind(self, ends: dict[int, int]) -> bool:
+        return any(self._positions[partition] < end for partition, end in ends.items())
+
+    def _read(self, consumer: Consumer) -> None:
+        first = consumer.poll(0.05)
+        for message in [] if first is None else [first, *consumer.consume(10_000, 0)]:
+            if message.error() is not None:
+                raise KafkaException(message.error())
+            self._take(message.value())
+        for place in consumer.position(consumer.assignment()):
+            self._positions[place.partition] = max(place.offset, self._positions[place.partition])
 
     def _take(self, value: bytes | None) -> None:
         try:
@@ -247,16 +263,16 @@ class AuditLog:
         self._consumer = consumer
         return consumer
 
-    def _ends(self, consumer: Consumer) -> dict[int, int]:
-        """Behind the last settled record of each partition that holds any."""
+    def _ends(self, consumer: Consumer, isolation: IsolationLevel) -> dict[int, int]:
+        """Behind the last record of each partition that holds any: the last settled one, or the last of all."""
         earliest = {place: OffsetSpec.earliest() for place in consumer.assignment()}
         latest = {place: OffsetSpec.latest() for place in consumer.assignment()}
-        read: dict[str, Any] = {"isolation_level": IsolationLevel.READ_COMMITTED, "request_timeout": CALL_SECONDS}
+        how: dict[str, Any] = {"isolation_level": isolation, "request_timeout": CALL_SECONDS}
         first = {
-            place.partition: each.result().offset for place, each in self._admin.list_offsets(earliest, **read).items()
+            place.partition: each.result().offset for place, each in self._admin.list_offsets(earliest, **how).items()
         }
         ends = {
-            place.partition: each.result().offset for place, each in self._admin.list_offsets(latest, **read).items()
+            place.partition: each.result().offset for place, each in self._admin.list_offsets(latest, **how).items()
         }
         return {partition: end for partition, end in ends.items() if end > first[partition]}
 

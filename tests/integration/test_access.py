@@ -10,6 +10,7 @@ import msgspec
 import orjson
 import pytest
 
+import schemas
 from scrubbers import rules
 from scrubbers.entities import EntityType, Known
 from scrubbers.pseudonyms import Pseudonymiser
@@ -54,7 +55,9 @@ def test_writers_at_the_same_time_make_one_unbroken_chain(pipeline: Pipeline) ->
     for each in writers:
         each.join()
     entries = audit(pipeline).entries()
+    violations = [each for read in pipeline.read("audit") for each in schemas.check("audit", orjson.loads(read.value))]
 
+    assert violations == []
     assert [each.seq for each in entries] == list(range(1, 13))
     assert check(entries, pipeline.keyring.audit_key()) == []
 
@@ -74,8 +77,9 @@ def test_every_kind_of_tampering_is_seen(pipeline: Pipeline) -> None:
     assert tampered(pipeline, one, two, three, forged) == [Flaw.ALTERED]
 
 
-def test_no_broker_no_record(tmp_path: Path) -> None:
+def test_no_broker_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
     """Appending says so, and nothing else happens."""
+    monkeypatch.setattr("streams.audit.CALL_SECONDS", 2.0)
     log = AuditLog(Settings(bootstrap="127.0.0.1:1", kafka={"socket.timeout.ms": "1000"}), bytes(32))
     with pytest.raises(AuditFailed):
         log.append(EVENT)

@@ -146,3 +146,17 @@ def test_no_known_name_survives_in_any_place_and_nothing_else_changes(name, addr
     after = orjson.loads(result.value)
     assert {key: after[key] for key in filler} == filler
     assert after["hostname"] == pc(name)
+
+
+def test_an_address_that_becomes_ipv6_in_front_of_a_port_gets_brackets() -> None:
+    """`10.1.2.3:8080` under `ipcrypt-deterministic`; not where no port follows, nor around what is IPv6 already."""
+    pseudonymiser = Pseudonymiser(RING.tenant("acme"), {E.IP_ADDRESS: "ipcrypt-deterministic"})
+    text = b"GET http://10.1.2.3:8080/x from 10.1.2.3, [2001:db9::5]:443"
+    record = Record("raw", 0, 0, 0, None, text, [("tenant", b"acme"), ("content-type", b"text/plain")])
+    image = pseudonymiser.replace(E.IP_ADDRESS, "10.1.2.3")
+    other = pseudonymiser.replace(E.IP_ADDRESS, "2001:db9::5")
+    scrubber = Scrubber(RECOGNISER, KnownEntities())
+
+    scrubbed = scrubber.write(scrubber.read(record), pseudonymiser)
+
+    assert scrubbed.value == f"GET http://[{image}]:8080/x from {image}, [{other}]:443".encode()
