@@ -11,7 +11,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +28,10 @@ from scrubbers.ipcrypt import derive
 from scrubbers.seal import seal, unseal
 
 KEY_BYTES = 32
+# A new signing key signs once portals that keep our key set for minutes have seen it.
+SIGNING_SETTLES = timedelta(minutes=10)
+# How long tokens stand on their topic (30 days), and a day for who reads late.
+TOKENS_STAND = timedelta(days=31)
 ROOT_VARIABLE = "RMM_SCRUB_ROOT_KEY"
 
 
@@ -250,9 +254,15 @@ class Keyring:
         """The key that chains the audit log; kept over rotations and shreddings, as the log is."""
         return derive(self.quarantine_key(), "rmm-scrub audit v1", KEY_BYTES)
 
+    def signing_kid(self) -> str:
+        """Which key signs now: the newest that has been published long enough, else the oldest."""
+        settled = [each for each in self._file.signing if _age(each) >= SIGNING_SETTLES]
+        return (settled[-1] if settled else self._file.signing[0]).kid
+
     def signing_key(self) -> SigningKey:
-        """The newest signing key."""
-        return self.signing_keys()[-1]
+        """The key that signs now."""
+        kid = self.signing_kid()
+        return next(each for each in self.signing_keys() if each.kid == kid)
 
     def signing_keys(self) -> list[SigningKey]:
         """All signing keys, oldest first: tokens of older ones are still about."""
@@ -260,6 +270,26 @@ class Keyring:
             SigningKey(each.kid, self._unwrapped(each.private, "signing", each.kid), each.created)
             for each in self._file.signing
         ]
+
+    def rotate_signing(self) -> str:
+        """Add a signing key, which signs once portals may know it; its `kid`.
+
+        Keys whose tokens have all gone from their topic are dropped.
+        """
+        new = _new_signing(self._wrapper)
+
+        def rotate(file: keyfile.Contents) -> None:
+            # A key's last token was signed when the next one had settled.
+            followers = [*file.signing[1:], new]
+            gone = {
+                each.kid
+                for each, follower in zip(file.signing, followers, strict=True)
+                if _age(follower) >= SIGNING_SETTLES + TOKENS_STAND
+            }
+            file.signing = [each for each in [*file.signing, new] if each.kid not in gone]
+
+        self._change(rotate)
+        return new.kid
 
     def add_tenant(self, tenant: str) -> None:
         """Give a tenant its first epoch; one that has keys keeps them.
@@ -270,7 +300,7 @@ class Keyring:
 
         def add(file: keyfile.Contents) -> None:
             if tenant not in file.tenants:
-                index = self._wrapped(secrets.token_bytes(KEY_BYTES), "index", tenant)
+                index = _wrapped(self._wrapper, secrets.token_bytes(KEY_BYTES), "index", tenant)
                 number = file.shredded.pop(tenant, 0) + 1
                 file.tenants[tenant] = keyfile.Tenant(index, [self._new_epoch(tenant, number)])
 
@@ -333,10 +363,8 @@ class Keyring:
 
     def _new_epoch(self, tenant: str, number: int) -> keyfile.Epoch:
         name = f"k{number:02d}"
-        return keyfile.Epoch(name, _now(), self._wrapped(secrets.token_bytes(KEY_BYTES), "master", tenant, name))
-
-    def _wrapped(self, key: bytes, *context: str) -> str:
-        return base64.b64encode(self._wrapper.wrap(key, _context(*context))).decode()
+        master = _wrapped(self._wrapper, secrets.token_bytes(KEY_BYTES), "master", tenant, name)
+        return keyfile.Epoch(name, _now(), master)
 
     def _unwrapped(self, wrapped: str, *context: str) -> bytes:
         try:
@@ -352,16 +380,25 @@ def _context(*parts: str) -> bytes:
 
 
 def _new_file(wrapper: KeyWrapper) -> keyfile.Contents:
-    def wrapped(key: bytes, *context: str) -> str:
-        return base64.b64encode(wrapper.wrap(key, _context(*context))).decode()
+    quarantine = _wrapped(wrapper, secrets.token_bytes(KEY_BYTES), "quarantine")
+    return keyfile.Contents(keyfile.FORMAT, quarantine, [_new_signing(wrapper)])
 
+
+def _new_signing(wrapper: KeyWrapper) -> keyfile.Signing:
     kid = secrets.token_hex(8)
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    signing = [keyfile.Signing(kid, _now(), wrapped(pem, "signing", kid))]
-    return keyfile.Contents(keyfile.FORMAT, wrapped(secrets.token_bytes(KEY_BYTES), "quarantine"), signing)
+    return keyfile.Signing(kid, _now(), _wrapped(wrapper, pem, "signing", kid))
+
+
+def _wrapped(wrapper: KeyWrapper, key: bytes, *context: str) -> str:
+    return base64.b64encode(wrapper.wrap(key, _context(*context))).decode()
+
+
+def _age(key: keyfile.Signing) -> timedelta:
+    return datetime.now(UTC) - datetime.fromisoformat(key.created)
 
 
 def _entry(file: keyfile.Contents, tenant: str) -> keyfile.Tenant:

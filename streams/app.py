@@ -108,7 +108,7 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
     def checks() -> dict[str, bool]:
         return {"tables": tables.ready, **{lane.name: lane.ready for lane in lanes}}
 
-    add_endpoints(app, metrics, checks)
+    add_endpoints(app, metrics, checks, keyring)
     add_reversal(
         app,
         Reverser(

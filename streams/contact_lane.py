@@ -120,7 +120,7 @@ class ContactLane:
         return Output(self.settings.named.revocations, token.key, token.value, token.headers)
 
     def _signing(self) -> Signer:
-        if self._signer is None:
+        if self._signer is None or self._signer.kid != self.keyring.signing_kid():
             settings = self.settings
             self._signer = Signer(self.keyring.signing_key(), settings.issuer, settings.portal_audience)
         return self._signer

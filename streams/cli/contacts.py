@@ -13,9 +13,11 @@ from schemas.errors import UserError
 from streams import policy as policies
 from streams.changes import Change, parse_change
 from streams.cli import console
+from streams.config import load
 from streams.contacts import ContactState, Outcome, Status, decide
+from streams.keys import open_keyring
 from streams.policy import Policy
-from streams.revocations import Revocation, is_opaque
+from streams.revocations import Revocation, is_opaque, jwks
 from streams.verification import Claims, WholeTenant, verify
 
 app = typer.Typer(name="contacts", help="Contact changes and the revocations they cause.", no_args_is_help=True)
@@ -63,6 +65,14 @@ def verify_set(
     console.out.print(f"valid: {_short(claims.event)} for {_whom(claims)}", markup=False)
     for line in (f"jti {claims.jti}", f"txn {claims.txn}", f"iat {issued:%Y-%m-%dT%H:%M:%SZ}"):
         console.out.print(f"  {line}", markup=False)
+
+
+@app.command("jwks", epilog="Example: rmm-scrub contacts jwks > jwks.json")
+def key_set(
+    keyring: Annotated[Path | None, typer.Option("--keyring", help="Default: RMM_SCRUB_KEYRING.")] = None,
+) -> None:
+    """Print the key set that verifies revocations; a worker serves it at /.well-known/jwks.json."""
+    console.print_json(jwks(open_keyring(load(), keyring).signing_keys()))
 
 
 def _read(path: Path) -> bytes:

@@ -82,6 +82,18 @@ def rotate(tenant: Tenant, keyring: File = None, as_json: Json = False) -> None:
         console.out.print(f"{tenant}/{name}")
 
 
+@app.command("rotate-signing", epilog="Example: rmm-scrub keys rotate-signing")
+def rotate_signing(keyring: File = None, as_json: Json = False) -> None:
+    """Add a key for signing revocations; it signs ten minutes later, when portals know it from the key set."""
+    ring = open_keyring(load(), keyring)
+    kid = ring.rotate_signing()
+    record_if_reachable(load(), ring, Action.KEYS_ROTATE, detail={"signing": kid})
+    if as_json:
+        console.print_json({"kid": kid})
+    else:
+        console.out.print(kid)
+
+
 @app.command(epilog="Example: rmm-scrub keys shred acme --yes")
 def shred(
     tenant: Tenant,

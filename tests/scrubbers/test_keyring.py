@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 
 from schemas.errors import UserError
 from scrubbers.entities import EntityType
-from scrubbers.keyring import Keyring, KeyUnavailable, RootKey, root_path, wrapper_for
+from scrubbers.keyring import SIGNING_SETTLES, TOKENS_STAND, Keyring, KeyUnavailable, RootKey, root_path, wrapper_for
 
 
 @pytest.fixture
@@ -316,3 +317,36 @@ def test_files_are_for_their_owner_only(ring: Keyring, tmp_path: Path) -> None:
     """Keyring and root key: mode 0600."""
     modes = {(tmp_path / name).stat().st_mode & 0o777 for name in ("keys.json", "keys.json.root")}
     assert modes == {0o600}
+
+
+def aged(ring: Keyring, kid: str, age: timedelta) -> None:
+    """Make a signing key older."""
+    [found] = [each for each in ring._file.signing if each.kid == kid]
+    found.created = (datetime.now(UTC) - age).isoformat(timespec="seconds")
+
+
+def test_a_new_signing_key_is_published_before_it_signs() -> None:
+    """Portals that keep the key set for minutes know it by then."""
+    ring = Keyring.throwaway()
+    old = ring.signing_kid()
+    new = ring.rotate_signing()
+    before = (ring.signing_key().kid, [each.kid for each in ring.signing_keys()])
+    aged(ring, new, SIGNING_SETTLES)
+
+    assert before == (old, [old, new])
+    assert ring.signing_key().kid == new
+
+
+def test_an_old_signing_key_stays_until_its_tokens_are_gone() -> None:
+    """Which were signed until the next key had settled."""
+    ring = Keyring.throwaway()
+    first = ring.signing_kid()
+    second = ring.rotate_signing()
+    aged(ring, second, TOKENS_STAND)
+    third = ring.rotate_signing()
+    kept = [each.kid for each in ring.signing_keys()]
+    aged(ring, second, TOKENS_STAND + SIGNING_SETTLES)
+    fourth = ring.rotate_signing()
+
+    assert kept == [first, second, third]
+    assert [each.kid for each in ring.signing_keys()] == [second, third, fourth]
