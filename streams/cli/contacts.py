@@ -13,6 +13,7 @@ from schemas.errors import UserError
 from streams import policy as policies
 from streams.changes import Change, parse_change
 from streams.cli import console
+from streams.cli import push as pushing
 from streams.config import load
 from streams.contacts import ContactState, Outcome, Status, decide
 from streams.keys import open_keyring
@@ -21,6 +22,7 @@ from streams.revocations import Revocation, is_opaque, jwks
 from streams.verification import Claims, WholeTenant, verify
 
 app = typer.Typer(name="contacts", help="Contact changes and the revocations they cause.", no_args_is_help=True)
+app.command(epilog=pushing.EPILOG)(pushing.push)
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
