@@ -145,7 +145,7 @@ def _barred(change: Change, state: ContactState, contract: ContractState | None)
     if contract.phase is Phase.ERASED:
         return "the tenant's contract has ended, and its contacts are erased"
     old = contract.renewed is not None and change.effective < contract.renewed
-    if old and change.type not in (ChangeType.LEFT, ChangeType.WITHDRAWN):
+    if old and change.type is not ChangeType.WITHDRAWN:
         return "the change belongs to a contract before the present one"
     return None
 
