@@ -93,9 +93,7 @@ def is_over(state: ContractState, row: ContractRow | None, policy: Policy, now: 
 
 def erased(state: ContractState) -> Outcome:
     """The grace period has passed: the keys are to be shredded, and each contact goes (`contacts.settle`)."""
-    after = msgspec.structs.replace(
-        state, phase=Phase.ERASED, since=None, term=state.term + 1, keys=KeyWork.SHRED
-    )
+    after = msgspec.structs.replace(state, phase=Phase.ERASED, since=None, term=state.term + 1, keys=KeyWork.SHRED)
     return Outcome(Verdict.APPLIED, "the grace period is over: contacts are erased, keys are shredded", (after,))
 
 
@@ -161,5 +159,3 @@ def _row(change: Change) -> dict[str, str]:
     """The contracts topic's row (`schemas/contract.schema.json`)."""
     status, date = ("ended", "ended") if change.type is ChangeType.CONTRACT_ENDED else ("active", "started")
     return {"tenant": change.tenant, "status": status, date: change.effective.isoformat().replace("+00:00", "Z")}
-
-

@@ -59,5 +59,3 @@ def _later(moment: datetime) -> datetime:
         return moment + KEPT
     except OverflowError:
         return _LATEST
-
-

@@ -179,7 +179,9 @@ def _show(explained: dict[str, Any]) -> None:
         console.out.print(f"  rights: {told['rights_from'] or 'none, the policy does not name the role'}", markup=False)
         console.out.print(f"  rule: {_rule(told['rule'])}", markup=False)
     if (days := explained.get("grace_days")) is not None:
-        console.out.print(f"  {days:g} days later contacts are erased and keys shredded, unless it is resumed", markup=False)
+        console.out.print(
+            f"  {days:g} days later contacts are erased and keys shredded, unless it is resumed", markup=False
+        )
     for number, each in enumerate(told["revocations"], 1):
         whom = each["subject"].get("contact_id", "everyone")
         console.out.print(

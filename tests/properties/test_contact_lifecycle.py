@@ -269,7 +269,9 @@ class ShortGrace(Lifecycle):
         contract = owner.contract
         left_behind = [each for each in owner.held.contacts_of("acme") if f"acme|{each.contact_id}" in owner.owned]
         assert (
-            contract is None or contract.phase is not Phase.ERASED or all(each.term < contract.term for each in left_behind)
+            contract is None
+            or contract.phase is not Phase.ERASED
+            or all(each.term < contract.term for each in left_behind)
         )
 
 

@@ -167,3 +167,18 @@ class Portal:
         if not self.enabled.get(contact_id, True):
             return frozenset()
         return self.rights.get(contact_id)
+
+
+def apply(what: Change, *states: Any, ended: bool = False, now: datetime = NOW) -> Outcome:
+    """What a change does to a world of these states (None: nothing is held)."""
+    world = World(*[each for each in states if each is not None], row="ended" if ended else "active")
+    world.now = now
+    return world.send(what)
+
+
+def after(*changes: Change, state: Any = None) -> Any:
+    """The state of the changes' contact or contract after them, in this order."""
+    world = World(*([] if state is None else [state]))
+    world.send(*changes)
+    key = changes[-1].key
+    return world.contract if key.endswith("|") else world.held.contact(key)
