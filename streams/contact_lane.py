@@ -101,24 +101,27 @@ class ContactLane:
     def _record(self, record: Record, work: "_Work") -> None:
         try:
             change = self._change(record)
+        except ChangeInvalid as invalid:
+            log.warning("contacts: %r: %s: %s", record, invalid.reason, invalid)
+            violated = invalid.reason is QuarantineReason.SCHEMA_VIOLATION
+            self._refuse(record, invalid.reason, work, invalid.pointer if violated else None)
+            return
         except Refused as refused:
-            work.reasons[refused.reason] += 1
-            tenant = refused.tenant if refused.tenant and self.contracts.get(refused.tenant) else None
-            why = entry(record, refused.reason, refused.stage, 1, tenant)
-            work.outputs.append(sealed(record, why, self.settings.named.quarantine, self.keyring.quarantine_key()))
+            self._refuse(record, refused.reason, work)
             return
         work.changes += 1
         self._write(work.lifecycle.apply(change), work, record.timestamp // 1000)
+
+    def _refuse(self, record: Record, reason: QuarantineReason, work: "_Work", pointer: str | None = None) -> None:
+        work.reasons[reason] += 1
+        why = msgspec.structs.replace(entry(record, reason, STAGE), pointer=pointer)
+        work.outputs.append(sealed(record, why, self.settings.named.quarantine, self.keyring.quarantine_key()))
 
     def _change(self, record: Record) -> Change:
         value = record.value or b""
         if len(value) > self.settings.limits.record_bytes:
             raise Refused(QuarantineReason.TOO_LARGE, STAGE)
-        try:
-            change = parse_change(value, record.key)
-        except ChangeInvalid as invalid:
-            log.warning("contacts: %r: %s: %s", record, invalid.reason, invalid)
-            raise Refused(invalid.reason, STAGE) from None
+        change = parse_change(value, record.key)
         if self.contracts.get(change.tenant) is None:
             raise Refused(QuarantineReason.UNKNOWN_TENANT, STAGE)
         return change
