@@ -9,13 +9,16 @@ import pytest
 from streams import policy as policies
 from streams.changes import ChangeType, Names, parse_change
 from streams.contacts import decide
+from streams.policy import Grants, Policy, Rule, Then
 from streams.states import ContactState, Status, Verdict
 from tests.streams.world import (
     CLAIMS,
     DISABLED,
     IDENTIFIER,
     NOW,
+    POLICY,
     REVOKED,
+    World,
     after,
     apply,
     document,
@@ -169,9 +172,59 @@ class TestRoleChanged:
     def test_ended_contract_gives_nothing(self):
         """Neither by the contracts table nor after the end has suspended the contact."""
         assert apply(role("admin"), ended=True).verdict is Verdict.BARRED
+        assert apply(role("admin"), ended=True).revocations == ()
         suspended = ContactState("acme", "c-1", Status.SUSPENDED)
         assert apply(role("admin"), suspended).verdict is Verdict.BARRED
+        assert apply(role("admin"), suspended).revocations == ()
         assert events(apply(left(), suspended, ended=True)) == [DISABLED, REVOKED]
+
+
+def with_rules(*rules: Rule) -> World:
+    """A world whose policy has these consequences."""
+    return World(policy=Policy(Grants(POLICY.default.roles, rules)))
+
+
+class TestConsequences:
+    def test_revoke_all_gives_no_rights_and_ends_sessions(self):
+        """Whatever rights the new role has."""
+        outcome = apply(role("external", "viewer"))
+        assert events(outcome) == [CLAIMS, REVOKED]
+        assert outcome.revocations[0].body["claims"] == {"roles": [], "rights": []}
+        assert outcome.rule.pointer == "/default/changes/0"
+
+    def test_revoke_all_holds_until_the_next_change_of_role(self):
+        """That one's rights are given as always."""
+        outcome = apply(role("viewer", event="r-2", days=0), after(role("external")))
+        assert events(outcome) == [CLAIMS]
+        assert outcome.revocations[0].body["claims"]["rights"] == ["devices:read"]
+
+    def test_end_sessions_though_no_right_ends(self):
+        """With a reason of its own."""
+        world = with_rules(Rule("viewer", "admin", Then.END_SESSIONS))
+        outcome = world.send(role("viewer", "viewer"), role("admin", "viewer", event="r-2", days=0))
+        assert events(outcome) == [CLAIMS, REVOKED]
+        assert outcome.revocations[1].body["initiating_entity"] == "policy"
+
+    def test_end_sessions_where_a_right_ends_says_so_once(self):
+        """One session-revoked."""
+        world = with_rules(Rule("*", "*", Then.END_SESSIONS))
+        assert events(world.send(role("viewer", "admin"))) == [CLAIMS, REVOKED]
+
+    def test_none_leaves_it_to_the_rights(self):
+        """A rule before a stricter one."""
+        world = with_rules(Rule("viewer", "admin", Then.NONE), Rule("*", "*", Then.REVOKE_ALL))
+        assert events(world.send(role("admin", "viewer"))) == [CLAIMS]
+
+    def test_none_takes_nothing_from_what_rights_demand(self):
+        """A right ends: so do sessions."""
+        world = with_rules(Rule("*", "*", Then.NONE))
+        assert events(world.send(role("viewer", "admin"))) == [CLAIMS, REVOKED]
+
+    def test_strictest_of_what_is_held_and_what_the_sender_says(self):
+        """They do not agree on the role before."""
+        world = with_rules(Rule("billing", "admin", Then.REVOKE_ALL))
+        outcome = world.send(role("viewer"), role("admin", "billing", event="r-2", days=0))
+        assert outcome.revocations[0].body["claims"]["rights"] == []
 
 
 class TestUpdated:
