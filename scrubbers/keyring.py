@@ -236,13 +236,15 @@ class Keyring:
         Raises:
             KeyUnavailable: it has none.
         """
-        if tenant not in self._tenants:
+        opened = self._tenants  # a change on another thread replaces it: then what is opened here is not kept
+        found = opened.get(tenant)
+        if found is None:
             entry = self._file.tenants.get(tenant)
             if entry is None:
                 raise KeyUnavailable
             epochs = {each.name: self._unwrapped(each.master, "master", tenant, each.name) for each in entry.epochs}
-            self._tenants[tenant] = TenantKeys(tenant, epochs, self._unwrapped(entry.index, "index", tenant))
-        return self._tenants[tenant]
+            found = opened[tenant] = TenantKeys(tenant, epochs, self._unwrapped(entry.index, "index", tenant))
+        return found
 
     def quarantine_key(self) -> bytes:
         """The key that seals quarantined records of all tenants."""

@@ -14,6 +14,7 @@ from scrubbers.scrub import Bounds, Scrubber
 from streams.audit import AuditLog
 from streams.config import Settings
 from streams.contact_lane import ContactLane
+from streams.contact_table import ContactTable
 from streams.host import ScrubApp, add_lane, new_app
 from streams.metrics import Metrics
 from streams.reversal import Reverser
@@ -47,7 +48,7 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         Bounds(limits.record_bytes, limits.depth, settings.tenant_path),
     )
     telemetry = Telemetry(settings, keyring, scrubber, contracts, metrics, rule_set.operators)
-    contacts = ContactLane(settings, keyring, contracts, metrics)
+    contacts = ContactLane(settings, keyring, contracts, metrics, telemetry.keys_changed)
     tables = app.followed = Tables(
         settings,
         {
@@ -77,7 +78,7 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         **common,
     )
     lanes = (scrub_lane, contact_lane)
-    shown: dict[str, KnownTable | Rows[Any]] = {
+    shown: dict[str, KnownTable | ContactTable | Rows[Any]] = {
         "known-entities": known,
         "contracts": contracts,
         "rules": published,

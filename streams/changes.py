@@ -22,7 +22,12 @@ class ChangeType(StrEnum):
     LEFT = "rmm.contact.left"
     ROLE_CHANGED = "rmm.contact.role-changed"
     UPDATED = "rmm.contact.updated"
+    WITHDRAWN = "rmm.contact.change-withdrawn"
     CONTRACT_ENDED = "rmm.contract.ended"
+    CONTRACT_RESUMED = "rmm.contract.resumed"
+
+
+CONTRACT_TYPES = frozenset({ChangeType.CONTRACT_ENDED, ChangeType.CONTRACT_RESUMED})
 
 
 class Names(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -40,6 +45,17 @@ class Names(msgspec.Struct, frozen=True, omit_defaults=True):
         return "Names()"
 
 
+class EventRef(msgspec.Struct, frozen=True):
+    """A CloudEvent by what names it once and for all."""
+
+    source: str
+    id: str
+
+    def __repr__(self) -> str:
+        """Nothing: ids are the sender's."""
+        return "EventRef()"
+
+
 class Order(msgspec.Struct, frozen=True, order=True):
     """Which of two changes is the later one: by effective date, event time, id, then source."""
 
@@ -52,15 +68,23 @@ class Order(msgspec.Struct, frozen=True, order=True):
         """Only when: ids are the sender's."""
         return f"Order({self.effective:%Y-%m-%dT%H:%M:%SZ})"
 
+    @property
+    def event(self) -> EventRef:
+        """Which CloudEvent it is."""
+        return EventRef(self.source, self.id)
+
     def same_event(self, other: "Order") -> bool:
-        """Whether both are one CloudEvent: `source` and `id` name it once and for all."""
-        return (self.source, self.id) == (other.source, other.id)
+        """Whether both are one CloudEvent."""
+        return self.event == other.event
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     """A contact change, validated. Times are UTC; `contact_id` is empty for a contract.
 
-    Of names, e-mail and phone, an absent one (`UNSET`) is unchanged and None takes it away.
+    Of names, e-mail and phone, an absent one (`UNSET`) is unchanged and None takes it away. `withdraws`
+    is the event that a withdrawal takes back; `contacts` how many contacts the sender of a contract's
+    end believes it concerns. A `narrow` end never addresses a whole tenant: its record had the key of
+    something else, or it is no event at all but a row of the contracts topic.
     """
 
     type: ChangeType
@@ -77,6 +101,9 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     previous_email: str | None = None
     phone: str | UnsetType | None = UNSET
     previous_phone: str | None = None
+    withdraws: EventRef | None = None
+    contacts: int | None = None
+    narrow: bool = False
 
     def __repr__(self) -> str:
         """What kind of change, never whose."""
@@ -108,8 +135,8 @@ class ChangeInvalid(UserError):
         super().__init__(f"contact change: {lines[0]}", *lines[1:])
 
 
-def parse_change(value: bytes) -> Change:
-    """The change in a record's value, a CloudEvent in JSON (`schemas/contact-change.schema.json`).
+def parse_change(value: bytes, key: bytes | None = None) -> Change:
+    """The change in a record, a CloudEvent in JSON (`schemas/contact-change.schema.json`).
 
     Raises:
         ChangeInvalid: not UTF-8, not JSON, or not what the schema says, and where.
@@ -119,16 +146,24 @@ def parse_change(value: bytes) -> Change:
         raise ChangeInvalid(QuarantineReason.SCHEMA_VIOLATION, *violations)
     data: dict[str, Any] = document["data"]
     kind = ChangeType(document["type"])
+    time = schemas.instant(document["time"]) if "time" in document else None
     return Change(
         type=kind,
         source=document["source"],
         id=document["id"],
         tenant=data["tenant"],
-        contact_id="" if kind is ChangeType.CONTRACT_ENDED else data["contact_id"],
-        effective=schemas.instant(data["effective"]),
-        time=schemas.instant(document["time"]) if "time" in document else None,
+        contact_id="" if kind in CONTRACT_TYPES else data.get("contact_id", ""),
+        # A withdrawal takes effect when it comes, whenever that is.
+        effective=schemas.instant(data["effective"]) if "effective" in data else time or _NO_TIME,
+        time=time,
+        narrow=kind in CONTRACT_TYPES and key not in _tenant_keys(data["tenant"]),
         **_details(kind, data),
     )
+
+
+def _tenant_keys(tenant: str) -> tuple[bytes | None, ...]:
+    """Record keys that do not speak against a change being the whole tenant's: `tenant|`, or none."""
+    return (None, f"{tenant}|".encode(), tenant.encode())
 
 
 def _decoded(value: bytes) -> Any:
@@ -146,6 +181,10 @@ def _details(kind: ChangeType, data: dict[str, Any]) -> dict[str, Any]:
     """The members that a type brings; others are not kept, so that nothing is held that nobody reads."""
     if kind is ChangeType.ROLE_CHANGED:
         return {"previous_role": data.get("previous_role"), "new_role": data["new_role"]}
+    if kind is ChangeType.WITHDRAWN:
+        return {"withdraws": EventRef(data["source"], data["id"])}
+    if kind is ChangeType.CONTRACT_ENDED:
+        return {"contacts": data.get("contacts")}
     if kind is not ChangeType.UPDATED:
         return {}
     found: dict[str, Any] = {name: data[name] for name in ("email", "phone") if name in data}

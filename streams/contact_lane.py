@@ -1,50 +1,74 @@
-"""The contact agent: a batch of contact changes becomes revocations and new contact states.
+"""The contact agent: a batch of contact changes becomes revocations and new states.
 
-What a change does is decided in `streams.contacts`; here are its batch, its state and its clock. States
+What a change does is decided in `streams.lifecycle`; here are its batch, its tokens and its clock. States
 are rows of a compacted topic, written in the same transaction as the tokens; the lane waits until the
 table has followed before it reads the next batch, so a decision always sees the ones before it.
 """
 
 import logging
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 import orjson
 from kafka.partitioner.default import murmur2
 
+from schemas.errors import UserError
 from scrubbers.keyring import Keyring
 from scrubbers.records import QuarantineReason, Record, Refused
 from streams import policy as policies
 from streams.changes import Change, ChangeInvalid, parse_change
 from streams.config import Settings
-from streams.contacts import ContactState, Outcome, decide, due
+from streams.contact_table import ContactTable
 from streams.lane import Answer
+from streams.lifecycle import Lifecycle
 from streams.metrics import Metrics
 from streams.quarantine import entry, sealed
 from streams.revocations import Revocation, Signer
-from streams.rows import ContractRow, ContractStatus
+from streams.rows import ContractRow
+from streams.states import ContractState, KeyWork, Outcome
 from streams.tables import Rows
 from streams.transactions import Output
 
 log = logging.getLogger(__name__)
 STAGE = "contacts"
+KEY_RETRY_SECONDS = 1.0  # after the keyring could not be written
+
+
+def _nothing() -> None:
+    pass
 
 
 class ContactLane:
-    """Answers batches of the contact-changes topic; an empty batch is a tick of its clock."""
+    """Answers batches of the contact-changes topic; an empty batch is a tick of its clock.
 
-    def __init__(self, settings: Settings, keyring: Keyring, contracts: Rows[ContractRow], metrics: Metrics) -> None:
+    `on_keys` is called when this worker itself has shredded or added a tenant's keys.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        keyring: Keyring,
+        contracts: Rows[ContractRow],
+        metrics: Metrics,
+        on_keys: Callable[[], None] = _nothing,
+    ) -> None:
         self.settings = settings
         self.keyring = keyring
         self.contracts = contracts
         self.metrics = metrics
-        self.states = Rows(ContactState)
+        self.states = ContactTable()
         self.policy = policies.load(Path(settings.policy) if settings.policy else None)
+        self._on_keys = on_keys
+        self._keys_after = 0.0
         self._assigned: frozenset[int] = frozenset()
         self._signer: Signer | None = None
+        # Asked for every held change and every contract on each tick.
+        self._partition = lru_cache(100_000)(self._partition_of)
 
     def owns(self, partitions: set[int]) -> None:
         """Which partitions' contacts this worker answers for: their held changes are its to release."""
@@ -55,14 +79,13 @@ class ContactLane:
         self._signer = None
 
     def answer(self, records: Sequence[Record]) -> Answer:
-        """Apply changes in order; without records, those that have fallen due."""
-        work = _Work(self.states)
+        """Apply changes in order; without records, what is due."""
         now = datetime.now(UTC)
+        work = _Work(Lifecycle(self.states, self.contracts, self.policy, self._is_ours, now))
         for record in records:
-            self._record(record, work, now)
+            self._record(record, work)
         if not records:
-            for change in list(self._due(now)):
-                self._apply(change, work, now, int(now.timestamp()))
+            self._tick(work, int(now.timestamp()))
         outputs = [*work.outputs, *self._state_outputs(work)]
 
         def committed() -> None:
@@ -75,43 +98,73 @@ class ContactLane:
 
         return Answer(outputs, committed)
 
-    def _record(self, record: Record, work: "_Work", now: datetime) -> None:
+    def _record(self, record: Record, work: "_Work") -> None:
         try:
             change = self._change(record)
-        except Refused as refused:
-            work.reasons[refused.reason] += 1
-            tenant = refused.tenant if refused.tenant and self.contracts.get(refused.tenant) else None
-            why = entry(record, refused.reason, refused.stage, 1, tenant)
-            work.outputs.append(sealed(record, why, self.settings.named.quarantine, self.keyring.quarantine_key()))
+        except ChangeInvalid as invalid:
+            log.warning("contacts: %r: %s: %s", record, invalid.reason, invalid)
+            violated = invalid.reason is QuarantineReason.SCHEMA_VIOLATION
+            self._refuse(record, invalid.reason, work, invalid.pointer if violated else None)
             return
-        self._apply(change, work, now, record.timestamp // 1000)
+        except Refused as refused:
+            self._refuse(record, refused.reason, work)
+            return
+        work.changes += 1
+        self._write(work.lifecycle.apply(change), work, record.timestamp // 1000)
+
+    def _refuse(self, record: Record, reason: QuarantineReason, work: "_Work", pointer: str | None = None) -> None:
+        work.reasons[reason] += 1
+        why = msgspec.structs.replace(entry(record, reason, STAGE), pointer=pointer)
+        work.outputs.append(sealed(record, why, self.settings.named.quarantine, self.keyring.quarantine_key()))
 
     def _change(self, record: Record) -> Change:
         value = record.value or b""
         if len(value) > self.settings.limits.record_bytes:
             raise Refused(QuarantineReason.TOO_LARGE, STAGE)
-        try:
-            change = parse_change(value)
-        except ChangeInvalid as invalid:
-            log.warning("contacts: %r: %s: %s", record, invalid.reason, invalid)
-            raise Refused(invalid.reason, STAGE) from None
+        change = parse_change(value, record.key)
         if self.contracts.get(change.tenant) is None:
             raise Refused(QuarantineReason.UNKNOWN_TENANT, STAGE)
         return change
 
-    def _apply(self, change: Change, work: "_Work", now: datetime, iat: int) -> None:
-        contract = self.contracts.get(change.tenant)
-        ended = contract is None or contract.status is ContractStatus.ENDED or change.tenant in work.ended
-        outcome: Outcome = decide(
-            change, work.state(change.key), work.of_tenant(change.tenant), ended, self.policy, now
-        )
-        work.changes += 1
-        for state in outcome.states:
-            work.changed[state.key] = state
+    def _tick(self, work: "_Work", iat: int) -> None:
+        for outcome in work.lifecycle.tick():
+            self._write(outcome, work, iat)
+        if time.monotonic() < self._keys_after:
+            return
+        for contract in work.lifecycle.key_work():
+            if self._keys_are_done(contract):
+                self._write(work.lifecycle.keys_done(contract), work, iat)
+
+    def _keys_are_done(self, contract: ContractState) -> bool:
+        """Shred or add the tenant's keys, as a committed state wants it: a crash repeats it, which changes nothing."""
+        try:
+            if self.keyring.reload_if_changed():
+                self._tell_keys_changed()
+            there = contract.tenant in self.keyring.tenants()
+            if contract.keys is KeyWork.SHRED and there:
+                self.keyring.shred(contract.tenant)
+            if contract.keys is KeyWork.ADD and not there:
+                self.keyring.add_tenant(contract.tenant)
+        except (UserError, OSError) as problem:  # whose text names the file and no key
+            log.error("contacts: %s keys is to be tried again: %s", contract.keys, type(problem).__name__)  # noqa: TRY400
+            self.metrics.key_failures.labels(contract.keys).inc()
+            self._keys_after = time.monotonic() + KEY_RETRY_SECONDS
+            return False
+        self._tell_keys_changed()
+        return True
+
+    def _tell_keys_changed(self) -> None:
+        self.keys_changed()
+        self._on_keys()
+
+    def _write(self, outcome: Outcome, work: "_Work", iat: int) -> None:
+        """The outcome's row and tokens; states are written once, at the batch's end."""
+        if outcome.withheld is not None:
+            log.warning("contacts: the end of a contract did not address its whole tenant: %s", outcome.withheld)
+            self.metrics.withheld.inc()
         if outcome.contract is not None:
-            work.ended.add(change.tenant)
-            topic = self.settings.named.contracts
-            work.outputs.append(Output(topic, change.tenant.encode(), orjson.dumps(outcome.contract)))
+            tenant = outcome.contract["tenant"].encode()
+            work.outputs.append(Output(self.settings.named.contracts, tenant, orjson.dumps(outcome.contract)))
         work.outputs += [self._token(each, work, iat) for each in outcome.revocations]
 
     def _token(self, revocation: Revocation, work: "_Work", iat: int) -> Output:
@@ -126,37 +179,24 @@ class ContactLane:
         return self._signer
 
     def _state_outputs(self, work: "_Work") -> Iterator[Output]:
-        for key, state in work.changed.items():
-            yield Output(self.settings.named.contact_state, key.encode(), msgspec.json.encode(state))
+        for key, state in work.lifecycle.changed.items():
+            value = None if state is None else msgspec.json.encode(state)
+            yield Output(self.settings.named.contact_state, key.encode(), value)
 
-    def _due(self, now: datetime) -> Iterator[Change]:
-        """Held changes whose time has come, of contacts whose partition is ours."""
-        for state in self.states.values():
-            if state.held and self._partition(state.key) in self._assigned:
-                yield from due(state, now)
+    def _is_ours(self, key: str) -> bool:
+        return self._partition(key) in self._assigned
 
-    def _partition(self, key: str) -> int:
+    def _partition_of(self, key: str) -> int:
         """The partition of the changes topic that a contact's key belongs to (murmur2, as Java's client)."""
         return int((murmur2(key.encode()) & 0x7FFFFFFF) % self.settings.partitions)
 
 
 class _Work:
-    """What a batch has done so far: later changes of the batch see what earlier ones left."""
+    """What a batch has done so far."""
 
-    def __init__(self, states: Rows[ContactState]) -> None:
-        self._states = states
-        self.changed: dict[str, ContactState] = {}
-        self.ended: set[str] = set()
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self.lifecycle = lifecycle
         self.outputs: list[Output] = []
         self.events: Counter[str] = Counter()
         self.reasons: Counter[QuarantineReason] = Counter()
         self.changes = 0
-
-    def state(self, key: str) -> ContactState | None:
-        return self.changed.get(key) or self._states.get(key)
-
-    def of_tenant(self, tenant: str) -> Iterator[ContactState]:
-        """Lazily: only the end of a contract reads it."""
-        merged = {state.key: state for state in self._states.values() if state.tenant == tenant}
-        merged |= {key: state for key, state in self.changed.items() if state.tenant == tenant}
-        yield from merged.values()

@@ -31,6 +31,17 @@ class Metrics:
         self.revocations = Counter(
             "rmm_scrub_revocations_total", "Security Event Tokens emitted, by event", ["event"], registry=self.registry
         )
+        self.withheld = Counter(
+            "rmm_scrub_tenant_revocations_withheld_total",
+            "Ends of contracts that were told to each contact instead of to the whole tenant",
+            registry=self.registry,
+        )
+        self.key_failures = Counter(
+            "rmm_scrub_key_failures_total",
+            "Keys of a tenant that could not be shredded or added; tried again",
+            ["action"],
+            registry=self.registry,
+        )
         self.retries = Counter(
             "rmm_scrub_batch_retries_total", "Batches that failed in the agent", ["lane"], registry=self.registry
         )

@@ -1,5 +1,8 @@
-"""The contact policy: which portal rights a role gives, by default and for a tenant."""
+"""The contact policy: rights by role, what a change of role brings beyond them, and grace periods."""
 
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +13,58 @@ import schemas
 from schemas.errors import UserError
 
 SHIPPED = Path(__file__).with_name("contact-policy.yaml")
+GRACE_DAYS = 30.0
+ANY = "*"
 _HINT = "schemas/contact-policy.schema.json describes the file, streams/contact-policy.yaml is one"
 
 
-class Grants(msgspec.Struct, frozen=True):
-    """Rights by role."""
+class Then(StrEnum):
+    """What a change of role brings beyond the difference of rights; each is stricter than the one before."""
 
-    roles: dict[str, frozenset[str]]
+    NONE = "none"
+    END_SESSIONS = "end-sessions"
+    REVOKE_ALL = "revoke-all"
+
+
+_STRICTNESS = {each: number for number, each in enumerate(Then)}
+
+
+class Rule(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """A consequence by role before and role after; `*` stands for every role."""
+
+    from_: str
+    to: str
+    then: Then
+
+    def fits(self, before: str, after: str) -> bool:
+        """Whether it speaks of this change of role."""
+        return self.to in (ANY, after) and self.from_ in (ANY, before)
+
+
+class Consequence(msgspec.Struct, frozen=True):
+    """The rule that counted: where it stands (a JSON Pointer into the policy), and what it says."""
+
+    pointer: str
+    rule: Rule
+
+    def __str__(self) -> str:
+        """For people: its roles are the policy's own words."""
+        return f"{self.pointer}: from {self.rule.from_} to {self.rule.to} then {self.rule.then}"
+
+
+class Grants(msgspec.Struct, frozen=True):
+    """Rights by role, consequences in the order they are looked at, and days of grace after a contract's end."""
+
+    roles: dict[str, frozenset[str]] = {}
+    changes: tuple[Rule, ...] = ()
+    grace_days: float | None = None
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """Roles and their rights. A role that a tenant names replaces that role's default for the tenant."""
+    """By default and by tenant. A role or a grace period that a tenant names replaces the default's for it.
+
+    A tenant's consequences are looked at before the default's.
+    """
 
     default: Grants
     tenants: dict[str, Grants] = {}
@@ -33,11 +77,51 @@ class Policy(msgspec.Struct, frozen=True):
         """The rights that a role gives; none for a role that is not named."""
         return self._found(tenant, role) or frozenset()
 
+    def grant(self, tenant: str, role: str) -> str | None:
+        """Where the role's rights stand (a JSON Pointer into the policy); None for a role that is not named."""
+        if not self.knows(tenant, role):
+            return None
+        own = self.tenants.get(tenant)
+        return f"/tenants/{tenant}/roles/{role}" if own and role in own.roles else f"/default/roles/{role}"
+
+    def grace(self, tenant: str) -> timedelta:
+        """How long after its contract's end a tenant's contacts and keys are kept."""
+        own = self.tenants.get(tenant)
+        named = [each.grace_days for each in (own, self.default) if each is not None and each.grace_days is not None]
+        return timedelta(days=(named or [GRACE_DAYS])[0])
+
+    def consequence(self, tenant: str, before: Iterable[str | None], after: str) -> Consequence | None:
+        """What a change of role brings beyond the difference of rights; None where no rule speaks of it.
+
+        For one role before, the first rule that fits counts. Of several, since the sender and we do not
+        agree, and of all that it may be when it is not known, the strictest.
+        """
+        rules = list(self._rules(tenant))
+        found = [
+            next((each for each in rules if each.rule.fits(role, after)), None)
+            for role in _candidates(before, [each.rule for each in rules])
+        ]
+        return max(filter(None, found), key=lambda each: _STRICTNESS[each.rule.then], default=None)
+
+    def _rules(self, tenant: str) -> Iterator[Consequence]:
+        own = self.tenants.get(tenant)
+        for number, rule in enumerate(own.changes if own else ()):
+            yield Consequence(f"/tenants/{tenant}/changes/{number}", rule)
+        for number, rule in enumerate(self.default.changes):
+            yield Consequence(f"/default/changes/{number}", rule)
+
     def _found(self, tenant: str, role: str) -> frozenset[str] | None:
         own = self.tenants.get(tenant)
         if own is not None and role in own.roles:
             return own.roles[role]
         return self.default.roles.get(role)
+
+
+def _candidates(before: Iterable[str | None], rules: Iterable[Rule]) -> set[str]:
+    """The roles before to look at: an unknown one may be any that a rule names, or another (`*` itself)."""
+    known = set(before)
+    every = {each.from_ for each in rules} | {ANY} if None in known else set()
+    return {each for each in known if each is not None} | every
 
 
 def load(path: Path | None = None) -> Policy:

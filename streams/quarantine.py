@@ -17,7 +17,10 @@ _decoder = msgspec.msgpack.Decoder(Record)
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """What the headers of a quarantined record say; no value of the record is among it."""
+    """What the headers of a quarantined record say; no value of the record is among it.
+
+    `pointer` is where a schema is violated (a JSON Pointer of names that the schema has).
+    """
 
     reason: str
     stage: str
@@ -27,6 +30,7 @@ class Entry(msgspec.Struct, frozen=True):
     timestamp: int
     attempts: int
     tenant: str | None = None
+    pointer: str | None = None
 
 
 def sealed(record: Record, entry: Entry, topic: str, key: bytes) -> Output:

@@ -2,7 +2,8 @@
 
 One event per token, subjects of opaque ids only. In a complex subject an absent member is a
 wildcard, so an event about a contact without its user would revoke the whole tenant: there is no way
-to build one. Only a contract's end can address a tenant, and must be shown as a witness.
+to build one. Only a contract's end can address a tenant; the witness of it holds the evidence as well
+that the end is meant for this tenant as a whole (docs/contacts.md, Subjects).
 """
 
 import base64
@@ -36,6 +37,7 @@ class EventType(StrEnum):
     SESSION_REVOKED = _CAEP + "session-revoked"
     TOKEN_CLAIMS_CHANGE = _CAEP + "token-claims-change"
     ACCOUNT_DISABLED = _RISC + "account-disabled"
+    ACCOUNT_ENABLED = _RISC + "account-enabled"
     ACCOUNT_PURGED = _RISC + "account-purged"
     IDENTIFIER_CHANGED = _RISC + "identifier-changed"
 
@@ -85,20 +87,60 @@ class ContactSubject(msgspec.Struct, frozen=True):
         return "ContactSubject()"
 
 
+class Evidence(msgspec.Struct, frozen=True):
+    """What stands beside a contract's end and must agree with it, from elsewhere than the change itself.
+
+    `tenant` is whom the contracts table has a row for (empty: nobody), `contacts` how many contacts of
+    it are known, `resumed` when its contract was resumed last.
+    """
+
+    tenant: str
+    contacts: int
+    resumed: datetime | None = None
+
+    def __repr__(self) -> str:
+        """Nothing of the tenant."""
+        return "Evidence()"
+
+    def objection(self, change: Change) -> str | None:
+        """Why the change may not address the whole tenant; None if it may."""
+        if not self.tenant or change.tenant != self.tenant:
+            return "the contracts table does not know the tenant"
+        if change.narrow:
+            return "it did not come as the tenant's own event"
+        if self.resumed is not None and change.effective < self.resumed:
+            return "the contract was resumed later"
+        if change.contacts is not None and self.contacts > most_contacts(change.contacts):
+            return "more contacts are known than the sender expects"
+        return None
+
+
+def most_contacts(expected: int) -> int:
+    """How many contacts may be known where the sender expects so many: a tenth more, at least one, joined since."""
+    return expected + max(1, expected // 10)
+
+
 class ContractEnd(msgspec.Struct, frozen=True):
-    """The witness that a contract has ended: the only thing a tenant's subject is made of.
+    """The witness that a contract has ended, with its evidence: the only thing a tenant's subject is made of.
 
     Raises:
-        ValueError: the change is not a contract's end, or its tenant id is not opaque.
+        ValueError: the change is not a contract's end, its tenant id is not opaque, or the evidence
+            speaks against it.
+        TypeError: there is no evidence.
     """
 
     change: Change
+    evidence: Evidence
 
     def __post_init__(self) -> None:
         if not isinstance(self.change, Change) or self.change.type is not ChangeType.CONTRACT_ENDED:
             raise ValueError("only the end of a contract addresses a whole tenant")
         if not is_opaque(self.change.tenant):
             raise ValueError("a tenant's subject needs an opaque tenant")
+        if not isinstance(self.evidence, Evidence):
+            raise TypeError("only an end with evidence addresses a whole tenant")
+        if objection := self.evidence.objection(self.change):
+            raise ValueError(f"this end does not address a whole tenant: {objection}")
 
 
 class TenantSubject(msgspec.Struct, frozen=True):
@@ -128,8 +170,8 @@ class Revocation(msgspec.Struct, frozen=True):
 
     Raises:
         TypeError: the subject is no subject.
-        ValueError: the subject is of another tenant or contact than the change, or the event may not
-            address a whole tenant.
+        ValueError: the subject is of another tenant or contact than the change, the event may not
+            address a whole tenant, or the change may not cause the event.
     """
 
     event: EventType
@@ -147,6 +189,8 @@ class Revocation(msgspec.Struct, frozen=True):
                 raise TypeError("a revocation needs a subject")
         if not fits:
             raise ValueError("the subject of a revocation must be what its change is about")
+        if self.event is EventType.ACCOUNT_ENABLED and self.cause.type is not ChangeType.CONTRACT_RESUMED:
+            raise ValueError("only a resumed contract enables an account")
 
     def __repr__(self) -> str:
         """What, never about whom."""
@@ -179,6 +223,16 @@ def account_disabled(change: Change, subject: ContactSubject) -> Revocation:
     return Revocation(EventType.ACCOUNT_DISABLED, subject, change, _common(change))
 
 
+def account_enabled(change: Change, subject: ContactSubject) -> Revocation:
+    """RISC account-enabled: the contract was resumed, which undoes its account-disabled."""
+    return Revocation(EventType.ACCOUNT_ENABLED, subject, change, _common(change))
+
+
+def account_purged(change: Change, subject: ContactSubject) -> Revocation:
+    """RISC account-purged: the contact's data is gone here, and shall go there."""
+    return Revocation(EventType.ACCOUNT_PURGED, subject, change, _common(change))
+
+
 def session_revoked(change: Change, subject: ContactSubject, initiator: Initiator, reason: str) -> Revocation:
     """CAEP session-revoked for one contact; `reason` is for the portal's administrators, in English."""
     return Revocation(EventType.SESSION_REVOKED, subject, change, _revoked(change, initiator, reason))
@@ -190,10 +244,16 @@ def tenant_sessions_revoked(end: ContractEnd, reason: str) -> Revocation:
     return Revocation(EventType.SESSION_REVOKED, TenantSubject(end), end.change, body)
 
 
-def rights_changed(change: Change, subject: ContactSubject, roles: Iterable[str], rights: Iterable[str]) -> Revocation:
+def rights_changed(
+    change: Change,
+    subject: ContactSubject,
+    roles: Iterable[str],
+    rights: Iterable[str],
+    initiator: Initiator = Initiator.ADMIN,
+) -> Revocation:
     """CAEP token-claims-change with all rights that the contact has from now on."""
     claims = {"roles": sorted(roles), "rights": sorted(rights)}
-    body = _common(change) | {"initiating_entity": Initiator.ADMIN, "claims": claims}
+    body = _common(change) | {"initiating_entity": initiator, "claims": claims}
     return Revocation(EventType.TOKEN_CLAIMS_CHANGE, subject, change, body)
 
 

@@ -1,8 +1,11 @@
 """Rows of the tables that others write: contracts and published rule sets."""
 
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
+
+import schemas
 
 
 class ContractStatus(StrEnum):
@@ -17,6 +20,16 @@ class ContractRow(msgspec.Struct, frozen=True):
 
     tenant: str
     status: ContractStatus
+    started: object = None
+    ended: object = None
+
+    def date(self) -> datetime | None:
+        """When the present status began, if the row says so in a form that can be read."""
+        text = self.ended if self.status is ContractStatus.ENDED else self.started
+        try:
+            return schemas.instant(text) if isinstance(text, str) else None
+        except ValueError:
+            return None
 
 
 class RuleRow(msgspec.Struct, frozen=True):

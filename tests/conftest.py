@@ -77,7 +77,17 @@ class Pipeline:
 
     def environment(self) -> dict[str, str]:
         """What tells a worker its settings."""
-        names = ("bootstrap", "topic_prefix", "group", "partitions", "keyring", "state_dir", "web_port", "rules")
+        names = (
+            "bootstrap",
+            "topic_prefix",
+            "group",
+            "partitions",
+            "keyring",
+            "state_dir",
+            "web_port",
+            "rules",
+            "policy",
+        )
         own = {f"RMM_SCRUB_{name.upper()}": str(getattr(self.settings, name)) for name in names}
         access = {name: value for name, value in msgspec.structs.asdict(self.settings.access).items() if value}
         own |= {f"RMM_SCRUB_ACCESS_{name.upper()}": str(value) for name, value in access.items()}

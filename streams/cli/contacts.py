@@ -1,7 +1,7 @@
 """`contacts explain`: what a contact change would do. `contacts verify-set`: is this token right?"""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,14 +11,18 @@ import typer
 
 from schemas.errors import UserError
 from streams import policy as policies
-from streams.changes import Change, parse_change
+from streams.changes import Change, ChangeType, parse_change
 from streams.cli import console
 from streams.cli import push as pushing
 from streams.config import load
-from streams.contacts import ContactState, Outcome, Status, decide
+from streams.contact_table import ContactTable
 from streams.keys import open_keyring
+from streams.lifecycle import Lifecycle
 from streams.policy import Policy
 from streams.revocations import Revocation, is_opaque, jwks
+from streams.rows import ContractRow, ContractStatus
+from streams.states import ContactState, ContractState, Outcome, Phase, State, Verdict
+from streams.tables import Rows
 from streams.verification import Claims, WholeTenant, verify
 
 app = typer.Typer(name="contacts", help="Contact changes and the revocations they cause.", no_args_is_help=True)
@@ -84,18 +88,27 @@ def _read(path: Path) -> bytes:
         raise UserError(f"{path}: {problem.strerror}") from None
 
 
-def _states(path: Path | None, change: Change) -> list[ContactState]:
+def _states(path: Path | None, change: Change) -> list[State]:
     """What is held of the change's tenant, from a file with one state or a list of them."""
     if path is None:
         return []
     try:
-        found = msgspec.json.decode(_read(path), type=ContactState | list[ContactState])
-    except (msgspec.DecodeError, UnicodeDecodeError):  # whose text may quote the file
+        found = orjson.loads(_read(path))
+        states = [_state(each) for each in (found if isinstance(found, list) else [found])]
+    except (orjson.JSONDecodeError, msgspec.ValidationError):  # whose text may quote the file
         raise UserError(f"{path}: a contact state or a list of them is expected, as JSON") from None
-    states = found if isinstance(found, list) else [found]
-    if not all(is_opaque(each.tenant) and (not each.contact_id or is_opaque(each.contact_id)) for each in states):
+    if not all(is_opaque(each.tenant) for each in states) or not all(
+        is_opaque(each.contact_id) for each in states if isinstance(each, ContactState)
+    ):
         raise UserError(f"{path}: tenant and contact_id are expected to be opaque ids")
     return [each for each in states if each.tenant == change.tenant]
+
+
+def _state(document: Any) -> State:
+    """A contact's state, or without a contact id the contract's."""
+    if isinstance(document, dict) and document.get("contact_id"):
+        return msgspec.convert(document, ContactState)
+    return msgspec.convert(document, ContractState)
 
 
 def _key_set(path: Path) -> dict[str, Any]:
@@ -108,17 +121,29 @@ def _key_set(path: Path) -> dict[str, Any]:
     return keys
 
 
-def _explained(change: Change, states: list[ContactState], policy: Policy, now: datetime) -> dict[str, Any]:
+def _explained(change: Change, states: list[State], policy: Policy, now: datetime) -> dict[str, Any]:
     """The decision now; for a change that is held, what it does when its time comes as well."""
-    held = {each.key: each for each in states}.get(change.key)
-    # A contract's row says that it has ended once its end was applied.
-    ended = any(not each.contact_id and each.status is Status.SUSPENDED for each in states)
-    outcome = decide(change, held, states, ended, policy, now)
-    explained: dict[str, Any] = {"change": change.type, **_told(outcome)}
+    outcome = _outcome(change, states, policy, now)
+    explained: dict[str, Any] = {"change": change.type, **_told(outcome), **_from_policy(change, outcome, policy)}
     if outcome.held:
-        then = decide(change, held, states, ended, policy, change.effective)
-        explained["then"] = {"at": change.effective.isoformat().replace("+00:00", "Z"), **_told(then)}
+        then = _outcome(change, states, policy, change.effective)
+        told = {"at": _text(change.effective), **_told(then), **_from_policy(change, then, policy)}
+        explained["then"] = told
+    if change.type is ChangeType.CONTRACT_ENDED and outcome.verdict in (Verdict.APPLIED, Verdict.HELD):
+        explained["grace_days"] = policy.grace(change.tenant) / timedelta(days=1)
     return explained
+
+
+def _outcome(change: Change, states: list[State], policy: Policy, now: datetime) -> Outcome:
+    """As the contact lane decides it, with the contracts table saying what the contract's state says."""
+    held, rows = ContactTable(), Rows(ContractRow)
+    for each in states:
+        held.apply(each.key.encode(), msgspec.json.encode(each))
+    contract = held.contract(change.tenant)
+    active = contract is None or contract.phase is Phase.ACTIVE
+    row = ContractRow(change.tenant, ContractStatus.ACTIVE if active else ContractStatus.ENDED)
+    rows.apply(change.tenant.encode(), msgspec.json.encode(row))
+    return Lifecycle(held, rows, policy, lambda _: True, now).apply(change)
 
 
 def _told(outcome: Outcome) -> dict[str, Any]:
@@ -127,6 +152,20 @@ def _told(outcome: Outcome) -> dict[str, Any]:
         "why": outcome.note,
         "revocations": [_revocation(each) for each in outcome.revocations],
     }
+
+
+def _from_policy(change: Change, outcome: Outcome, policy: Policy) -> dict[str, Any]:
+    """For a change of role: where its rights stand in the policy, and which rule counted."""
+    if change.new_role is None or outcome.verdict is not Verdict.APPLIED:
+        return {}
+    rule = None
+    if outcome.rule is not None:
+        rule = {"pointer": outcome.rule.pointer, **msgspec.to_builtins(outcome.rule.rule)}
+    return {"rights_from": policy.grant(change.tenant, change.new_role), "rule": rule}
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _revocation(revocation: Revocation) -> dict[str, Any]:
@@ -148,6 +187,13 @@ def _show(explained: dict[str, Any]) -> None:
     if (then := explained.get("then")) is not None:
         console.out.print(f"at {then['at']}: {then['verdict']}, {then['why']}", markup=False)
         told = then
+    if "rule" in told:
+        console.out.print(f"  rights: {told['rights_from'] or 'none, the policy does not name the role'}", markup=False)
+        console.out.print(f"  rule: {_rule(told['rule'])}", markup=False)
+    if (days := explained.get("grace_days")) is not None:
+        console.out.print(
+            f"  {days:g} days later contacts are erased and keys shredded, unless it is resumed", markup=False
+        )
     for number, each in enumerate(told["revocations"], 1):
         whom = each["subject"].get("contact_id", "everyone")
         console.out.print(
@@ -157,6 +203,12 @@ def _show(explained: dict[str, Any]) -> None:
             console.out.print(f"     {line}", markup=False)
     if not told["revocations"]:
         console.out.print("  no revocation")
+
+
+def _rule(rule: dict[str, str] | None) -> str:
+    if rule is None:
+        return "none speaks of this change of role: rights alone decide"
+    return f"{rule['pointer']}: from {rule['from']} to {rule['to']} then {rule['then']}"
 
 
 def _details(members: dict[str, Any]) -> list[str]:

@@ -38,7 +38,8 @@ def list_entries(reason: Reason = None, as_json: Json = False) -> None:
     table = Table("place", "reason", "stage", "from", "tenant", "attempts", box=None)
     for read, entry in found:
         source = f"{entry.topic}[{entry.partition}]@{entry.offset}"
-        table.add_row(place_of(read), entry.reason, entry.stage, source, entry.tenant or "-", str(entry.attempts))
+        why = f"{entry.reason} {entry.pointer or ''}".rstrip()
+        table.add_row(place_of(read), why, entry.stage, source, entry.tenant or "-", str(entry.attempts))
     console.out.print(table)
     console.err.print(f"{len(found)} records: {dict(Counter(entry.reason for _, entry in found))}")
 

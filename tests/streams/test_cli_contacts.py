@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from streams.changes import Change, ChangeType
 from streams.cli import main
-from streams.contacts import ContactState, Status
 from streams.revocations import ContactSubject, Signer, account_disabled, jwks
+from streams.states import ContactState, ContractState, Phase, Status
 
 ISSUER, AUDIENCE = "https://pipeline.example.com/", "https://portal.example.com/"
 RISC = "https://schemas.openid.net/secevent/risc/event-type/"
@@ -38,7 +38,7 @@ def change_file(tmp_path):
 def state_file(tmp_path):
     """Writes states and returns their file's name."""
 
-    def write(*states: ContactState):
+    def write(*states: ContactState | ContractState):
         path = tmp_path / "state.json"
         path.write_bytes(msgspec.json.encode(states[0] if len(states) == 1 else states))
         return str(path)
@@ -126,6 +126,55 @@ class TestExplain:
         assert main(["contacts", "explain", name, "--policy", str(policy), "--json"]) == 0
         told = orjson.loads(capfdbinary.readouterr().out)
         assert [each["members"]["claims"]["rights"] for each in told["revocations"]] == [["all:do"]]
+
+    def test_rule_that_counted(self, change_file, tmp_path, capfd):
+        """Where it stands and what it says; and where the rights stand."""
+        policy = tmp_path / "policy.yaml"
+        policy.write_text(
+            "version: 1\ndefault:\n  roles: {boss: [all:do]}\n  changes: [{from: '*', to: boss, then: revoke-all}]\n",
+            encoding="utf-8",
+        )
+        name = change_file("rmm.contact.role-changed", previous_role="boss", new_role="boss")
+        assert main(["contacts", "explain", name, "--policy", str(policy)]) == 0
+        told = capfd.readouterr().out
+        assert "rights: /default/roles/boss" in told
+        assert "rule: /default/changes/0: from * to boss then revoke-all" in told
+        assert "rights from now on: none" in told
+
+    def test_no_rule(self, change_file, capfdbinary):
+        """For machines: null, and where the rights stand."""
+        name = change_file("rmm.contact.role-changed", previous_role="viewer", new_role="admin")
+        assert main(["contacts", "explain", name, "--json"]) == 0
+        told = orjson.loads(capfdbinary.readouterr().out)
+        assert (told["rule"], told["rights_from"]) == (None, "/default/roles/admin")
+
+    def test_withdrawal_of_a_held_change(self, change_file, state_file, capfdbinary):
+        """What it takes out is in the state."""
+        held = Change(ChangeType.LEFT, "/crm", "e-0", "acme", "c-1", datetime(9000, 1, 1, tzinfo=UTC))
+        state = state_file(ContactState("acme", "c-1", held=(held,)))
+        name = change_file("rmm.contact.change-withdrawn", source="/crm", id="e-0")
+        assert main(["contacts", "explain", name, "--state", state, "--json"]) == 0
+        told = orjson.loads(capfdbinary.readouterr().out)
+        assert (told["verdict"], told["why"]) == ("applied", "the held change is withdrawn before its time")
+
+    def test_resumption_with_all_its_contacts(self, change_file, state_file, capfd):
+        """The contract's own state among them."""
+        end = Change(ChangeType.CONTRACT_ENDED, "/crm", "k-1", "acme", "", datetime(2025, 1, 1, tzinfo=UTC))
+        states = state_file(
+            ContractState("acme", Phase.ENDED, last=end.order, end=end),
+            ContactState("acme", "c-1", Status.SUSPENDED, role="viewer", rights=("devices:read",)),
+            ContactState("acme", "c-2", Status.LEFT),
+        )
+        assert main(["contacts", "explain", change_file("rmm.contract.resumed"), "--state", states]) == 0
+        told = capfd.readouterr().out
+        assert "1. RISC account-enabled for c-1 of acme" in told
+        assert "rights from now on: devices:read" in told
+        assert "c-2" not in told
+
+    def test_end_says_how_long_it_can_be_undone(self, change_file, capfd):
+        """By the policy."""
+        assert main(["contacts", "explain", change_file("rmm.contract.ended")]) == 0
+        assert "30 days later contacts are erased and keys shredded, unless it is resumed" in capfd.readouterr().out
 
     def test_invalid_change_says_where(self, change_file, capfd):
         """Exit 1, the JSON Pointer, no value; nothing on stdout."""

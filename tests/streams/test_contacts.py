@@ -1,79 +1,32 @@
-"""What a contact change does: each row of docs/contacts.md, and what holds for any row of changes."""
+"""What a change of a contact does: each row of docs/contacts.md."""
 
-from datetime import UTC, datetime, timedelta
 from itertools import permutations
-from typing import Any
 
 import msgspec
 import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from streams import policy as policies
-from streams.changes import Change, ChangeType, Names, parse_change
-from streams.contacts import ContactState, Outcome, Status, Verdict, decide, due
-from streams.policy import Grants, Policy
-from streams.revocations import EventType
-
-DAY = timedelta(days=1)
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-POLICY = Policy(
-    Grants(
-        {
-            "admin": frozenset({"devices:manage", "devices:read"}),
-            "billing": frozenset({"billing:read"}),
-            "viewer": frozenset({"devices:read"}),
-        }
-    )
+from streams.changes import ChangeType, Names, parse_change
+from streams.contacts import decide
+from streams.policy import Grants, Policy, Rule, Then
+from streams.states import ContactState, Status, Verdict
+from tests.streams.world import (
+    CLAIMS,
+    DISABLED,
+    IDENTIFIER,
+    NOW,
+    POLICY,
+    REVOKED,
+    World,
+    after,
+    apply,
+    document,
+    events,
+    left,
+    role,
+    updated,
 )
-DISABLED, REVOKED = EventType.ACCOUNT_DISABLED, EventType.SESSION_REVOKED
-CLAIMS, IDENTIFIER = EventType.TOKEN_CLAIMS_CHANGE, EventType.IDENTIFIER_CHANGED
-
-
-def document(kind: ChangeType, event: str = "e-1", days: float = -1, **data: Any) -> dict[str, Any]:
-    """A change, effective `days` from now."""
-    effective = (NOW + days * DAY).isoformat()
-    full = {"tenant": "acme", "contact_id": "c-1", "effective": effective} | data
-    return {"specversion": "1.0", "source": "/crm", "id": event, "type": kind, "data": full}
-
-
-def change(kind: ChangeType, event: str = "e-1", days: float = -1, **data: Any) -> Change:
-    return parse_change(orjson.dumps(document(kind, event, days, **data)))
-
-
-def left(event: str = "l-1", days: float = -1, **data: Any) -> Change:
-    return change(ChangeType.LEFT, event, days, **data)
-
-
-def role(new: str, previous: str | None = None, event: str = "r-1", days: float = -1, **data: Any) -> Change:
-    return change(ChangeType.ROLE_CHANGED, event, days, new_role=new, previous_role=previous, **data)
-
-
-def updated(event: str = "u-1", days: float = -1, **data: Any) -> Change:
-    return change(ChangeType.UPDATED, event, days, **data)
-
-
-def contract_end(event: str = "k-1", days: float = -1) -> Change:
-    return change(ChangeType.CONTRACT_ENDED, event, days)
-
-
-def apply(
-    what: Change, state: ContactState | None = None, *, ended: bool = False, now: datetime = NOW, contacts=()
-) -> Outcome:
-    return decide(what, state, contacts, ended, POLICY, now)
-
-
-def after(*changes: Change, state: ContactState | None = None) -> ContactState | None:
-    """The state after changes, in this order."""
-    for each in changes:
-        outcome = apply(each, state)
-        state = outcome.states[0] if outcome.states else state
-    return state
-
-
-def events(outcome: Outcome) -> list[EventType]:
-    return [each.event for each in outcome.revocations]
 
 
 class TestLogs:
@@ -219,9 +172,59 @@ class TestRoleChanged:
     def test_ended_contract_gives_nothing(self):
         """Neither by the contracts table nor after the end has suspended the contact."""
         assert apply(role("admin"), ended=True).verdict is Verdict.BARRED
+        assert apply(role("admin"), ended=True).revocations == ()
         suspended = ContactState("acme", "c-1", Status.SUSPENDED)
         assert apply(role("admin"), suspended).verdict is Verdict.BARRED
+        assert apply(role("admin"), suspended).revocations == ()
         assert events(apply(left(), suspended, ended=True)) == [DISABLED, REVOKED]
+
+
+def with_rules(*rules: Rule) -> World:
+    """A world whose policy has these consequences."""
+    return World(policy=Policy(Grants(POLICY.default.roles, rules)))
+
+
+class TestConsequences:
+    def test_revoke_all_gives_no_rights_and_ends_sessions(self):
+        """Whatever rights the new role has."""
+        outcome = apply(role("external", "viewer"))
+        assert events(outcome) == [CLAIMS, REVOKED]
+        assert outcome.revocations[0].body["claims"] == {"roles": [], "rights": []}
+        assert outcome.rule.pointer == "/default/changes/0"
+
+    def test_revoke_all_holds_until_the_next_change_of_role(self):
+        """That one's rights are given as always."""
+        outcome = apply(role("viewer", event="r-2", days=0), after(role("external")))
+        assert events(outcome) == [CLAIMS]
+        assert outcome.revocations[0].body["claims"]["rights"] == ["devices:read"]
+
+    def test_end_sessions_though_no_right_ends(self):
+        """With a reason of its own."""
+        world = with_rules(Rule("viewer", "admin", Then.END_SESSIONS))
+        outcome = world.send(role("viewer", "viewer"), role("admin", "viewer", event="r-2", days=0))
+        assert events(outcome) == [CLAIMS, REVOKED]
+        assert outcome.revocations[1].body["initiating_entity"] == "policy"
+
+    def test_end_sessions_where_a_right_ends_says_so_once(self):
+        """One session-revoked."""
+        world = with_rules(Rule("*", "*", Then.END_SESSIONS))
+        assert events(world.send(role("viewer", "admin"))) == [CLAIMS, REVOKED]
+
+    def test_none_leaves_it_to_the_rights(self):
+        """A rule before a stricter one."""
+        world = with_rules(Rule("viewer", "admin", Then.NONE), Rule("*", "*", Then.REVOKE_ALL))
+        assert events(world.send(role("admin", "viewer"))) == [CLAIMS]
+
+    def test_none_takes_nothing_from_what_rights_demand(self):
+        """A right ends: so do sessions."""
+        world = with_rules(Rule("*", "*", Then.NONE))
+        assert events(world.send(role("viewer", "admin"))) == [CLAIMS, REVOKED]
+
+    def test_strictest_of_what_is_held_and_what_the_sender_says(self):
+        """They do not agree on the role before."""
+        world = with_rules(Rule("billing", "admin", Then.REVOKE_ALL))
+        outcome = world.send(role("viewer"), role("admin", "billing", event="r-2", days=0))
+        assert outcome.revocations[0].body["claims"]["rights"] == []
 
 
 class TestUpdated:
@@ -288,188 +291,7 @@ class TestUpdated:
         assert (outcome.verdict, outcome.revocations, outcome.states) == (Verdict.STALE, (), ())
 
 
-class TestContractEnded:
-    CONTACTS = (
-        ContactState("acme", "c-2", role="admin", rights=("devices:manage",), email="b@example.org"),
-        ContactState("acme", "c-1", email="a@example.org", names=Names(full="Jo Berg")),
-        ContactState("acme", "c-3", Status.LEFT),
-        ContactState("acme", ""),
-        ContactState("other", "c-9"),
-    )
-
-    def test_tenant_first_then_each_contact_by_id(self):
-        """Everyone's sessions end, then each account of those who have not left."""
-        outcome = apply(contract_end(), contacts=self.CONTACTS)
-        assert [(each.event, each.key) for each in outcome.revocations] == [
-            (REVOKED, "acme|"),
-            (DISABLED, "acme|c-1"),
-            (DISABLED, "acme|c-2"),
-        ]
-        assert len({each.txn for each in outcome.revocations}) == 1
-        assert len({each.jti for each in outcome.revocations}) == 3
-
-    def test_contract_row(self):
-        """As schemas/contract.schema.json has it."""
-        outcome = apply(contract_end(), contacts=self.CONTACTS)
-        assert outcome.contract == {"tenant": "acme", "status": "ended", "ended": "2026-02-28T12:00:00Z"}
-
-    def test_contacts_are_suspended_without_personal_data(self):
-        """Role and rights stay for a contract that is resumed; the data goes."""
-        outcome = apply(contract_end(), contacts=self.CONTACTS)
-        assert [(each.key, each.status) for each in outcome.states] == [
-            ("acme|", Status.SUSPENDED),
-            ("acme|c-1", Status.SUSPENDED),
-            ("acme|c-2", Status.SUSPENDED),
-        ]
-        assert b"example.org" not in msgspec.json.encode(outcome.states)
-        assert b"Jo Berg" not in msgspec.json.encode(outcome.states)
-
-    def test_is_applied_when_the_contracts_table_says_so_already(self):
-        """The row alone revokes nothing."""
-        assert events(apply(contract_end(), ended=True)) == [REVOKED]
-
-    def test_repeated_end_says_nothing(self):
-        """The same event again."""
-        state = after(contract_end())
-        outcome = apply(contract_end(), state, contacts=self.CONTACTS)
-        assert (outcome.verdict, outcome.revocations, outcome.contract) == (Verdict.REPEATED, (), None)
-
-    def test_older_end_says_nothing(self):
-        """A later end has been applied."""
-        assert apply(contract_end("k-0", -5), after(contract_end())).verdict is Verdict.STALE
-
-    def test_held_leaving_survives_the_end(self):
-        """A resumed contract does not outlive it; other held changes go."""
-        waiting = after(left(days=9), updated(email="jo@example.org", days=9))
-        outcome = apply(contract_end(), contacts=[waiting])
-        assert [each.type for each in outcome.states[1].held] == [ChangeType.LEFT]
-
-
-class TestHeld:
-    @pytest.mark.parametrize(
-        "what", [left(days=2), role("viewer", days=2), updated(email="a@b", days=2), contract_end(days=2)]
-    )
-    def test_future_change_waits(self, what):
-        """Nothing happens but that it is held, and comes back when its time has come."""
-        outcome = apply(what)
-        assert (outcome.held, outcome.revocations, outcome.contract) == (True, (), None)
-        (state,) = outcome.states
-        assert due(state, NOW + 2 * DAY - timedelta(microseconds=1)) == []
-        assert due(state, NOW + 2 * DAY) == [what]
-
-    def test_ripe_change_is_applied_and_no_longer_held(self):
-        """As if it came then."""
-        state = after(role("admin"), left(days=2))
-        outcome = apply(left(days=2), state, now=NOW + 2 * DAY)
-        assert events(outcome) == [DISABLED, REVOKED]
-        assert outcome.states[0].held == ()
-
-    def test_ripe_but_stale_change_is_taken_out(self):
-        """It says nothing, and does not come back."""
-        state = after(role("admin", event="r-9", days=1))
-        newer = apply(role("viewer", event="r-10", days=2), state, now=NOW + 3 * DAY).states[0]
-        outcome = apply(role("admin", event="r-9", days=1), newer, now=NOW + 3 * DAY)
-        assert (outcome.verdict, outcome.revocations) == (Verdict.STALE, ())
-        assert due(outcome.states[0], NOW + 99 * DAY) == []
-
-    def test_held_twice_is_held_once(self):
-        """The same event again, before its time."""
-        state = after(left(days=2))
-        outcome = apply(left(days=2), state)
-        assert (outcome.verdict, outcome.states) == (Verdict.REPEATED, ())
-
-    def test_due_changes_come_in_their_order(self):
-        """By effective date, not by arrival."""
-        state = after(role("admin", event="b", days=2), role("viewer", event="a", days=1))
-        assert [each.id for each in due(state, NOW + 5 * DAY)] == ["a", "b"]
-
-    def test_state_survives_json(self):
-        """Held changes, absent and removed values, orders."""
-        state = after(
-            role("admin"),
-            updated(email=None, phone="1"),
-            updated(names={"given": "Jo"}, email=None, days=3, event="u-2"),
-        )
-        assert msgspec.json.decode(msgspec.json.encode(state), type=ContactState) == state
-
-    def test_state_of_another_contact_is_refused(self):
-        """A lane that mixes rows up is stopped."""
-        with pytest.raises(ValueError, match="not that of the change"):
-            apply(left(), ContactState("acme", "c-2"))
-
-
-ONE_CHANGE = st.one_of(
-    st.builds(left, event=st.sampled_from("ab"), days=st.integers(-3, 3)),
-    st.builds(
-        role,
-        new=st.sampled_from(["admin", "viewer", "billing", "emperor"]),
-        previous=st.sampled_from([None, "admin", "viewer"]),
-        event=st.sampled_from("cdefg"),
-        days=st.integers(-3, 3),
-    ),
-    st.builds(
-        updated,
-        event=st.sampled_from("hij"),
-        days=st.integers(-3, 3),
-        email=st.sampled_from([None, "a@b", "c@d"]),
-    ),
-)
-CHANGES = st.lists(ONE_CHANGE, max_size=8, unique_by=lambda each: each.id)
-
-
-def at_last(changes: list[Change]) -> tuple[ContactState | None, list[Outcome]]:
-    """State and outcomes once all have come and all that was held is due."""
-    state, outcomes, waiting = None, [], list(changes)
-    for now in (NOW, NOW + 9 * DAY):
-        for each in waiting:
-            outcome = apply(each, state, now=now)
-            outcomes.append(outcome)
-            state = outcome.states[0] if outcome.states else state
-        waiting = due(state, NOW + 9 * DAY) if state else []
-    return state, outcomes
-
-
-class TestAnyOrder:
-    @given(CHANGES, st.randoms(use_true_random=False))
-    def test_access_ends_up_the_same(self, changes, random):
-        """Property: shuffled and repeated, changes leave the same status, role and rights."""
-        shuffled = [*changes, *changes[:3]]
-        random.shuffle(shuffled)
-        one, _ = at_last(changes)
-        other, _ = at_last(shuffled)
-        assert (one and (one.status, one.role, one.rights, one.email)) == (
-            other and (other.status, other.role, other.rights, other.email)
-        )
-
-    @given(CHANGES, st.randoms(use_true_random=False))
-    def test_no_event_is_told_twice(self, changes, random):
-        """Property: repeated changes give no token twice."""
-        shuffled = changes * 2
-        random.shuffle(shuffled)
-        _, outcomes = at_last(shuffled)
-        told = [each.jti for outcome in outcomes for each in outcome.revocations]
-        assert len(told) == len(set(told))
-
-    @given(CHANGES)
-    def test_nothing_is_given_after_a_leaving(self, changes):
-        """Property: once the contact has left, no rights are told."""
-        _, outcomes = at_last([left("z"), *changes])
-        assert not [each for outcome in outcomes[1:] for each in outcome.revocations]
-
-    @given(CHANGES)
-    def test_what_the_portal_was_told_is_what_the_state_holds(self, changes):
-        """Property: the last rights told are the state's, unless the contact has left."""
-        state, outcomes = at_last(changes)
-        told = [
-            each.body["claims"]["rights"]
-            for outcome in outcomes
-            for each in outcome.revocations
-            if each.event is CLAIMS
-        ]
-        assert state is None or state.status is Status.LEFT or list(state.rights) == (told or [[]])[-1]
-
-
 def test_shipped_policy_shrinks_from_owner_to_viewer():
     """The default policy in use."""
-    outcome = decide(role("viewer", "owner"), None, [], False, policies.load(), NOW)
+    outcome = decide(role("viewer", "owner"), None, None, False, policies.load(), NOW)
     assert events(outcome) == [CLAIMS, REVOKED]

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -15,11 +16,14 @@ from streams.revocations import (
     ContactSubject,
     ContractEnd,
     EventType,
+    Evidence,
     Initiator,
     Revocation,
     Signer,
     TenantSubject,
     account_disabled,
+    account_enabled,
+    account_purged,
     identifier_changed,
     jwks,
     rights_changed,
@@ -52,13 +56,17 @@ def change(kind: ChangeType = ChangeType.LEFT, contact_id: str = "c-1", event: s
 
 CONTACT = ContactSubject("acme", "c-1")
 END = change(ChangeType.CONTRACT_ENDED, "", "k-1")
+RESUMED = change(ChangeType.CONTRACT_RESUMED, "", "s-1")
+EVIDENCE = Evidence("acme", 2)
 EVERY = [
     account_disabled(change(), CONTACT),
     session_revoked(change(), CONTACT, Initiator.SYSTEM, "Left"),
     rights_changed(change(ChangeType.ROLE_CHANGED), CONTACT, ["viewer"], {"tickets:read", "devices:read"}),
     identifier_changed(change(ChangeType.UPDATED), CONTACT, ["email"]),
-    tenant_sessions_revoked(ContractEnd(END), "Ended"),
+    tenant_sessions_revoked(ContractEnd(END, EVIDENCE), "Ended"),
     account_disabled(END, CONTACT),
+    account_enabled(RESUMED, CONTACT),
+    account_purged(END, CONTACT),
 ]
 
 
@@ -183,7 +191,40 @@ class TestSubjects:
     def test_no_contact_change_bears_witness(self, kind):
         """Only a contract's end addresses a tenant."""
         with pytest.raises(ValueError, match="only the end of a contract"):
-            ContractEnd(change(kind))
+            ContractEnd(change(kind), EVIDENCE)
+
+    @pytest.mark.parametrize(
+        ("changed", "evidence", "why"),
+        [
+            ({}, Evidence("", 2), "does not know the tenant"),
+            ({}, Evidence("other", 2), "does not know the tenant"),
+            ({"narrow": True}, EVIDENCE, "did not come as the tenant's own event"),
+            ({}, Evidence("acme", 2, datetime(2026, 1, 2, tzinfo=UTC)), "was resumed later"),
+            ({"contacts": 10}, Evidence("acme", 12), "more contacts are known"),
+            ({"contacts": 0}, Evidence("acme", 2), "more contacts are known"),
+        ],
+    )
+    def test_an_end_needs_evidence_that_agrees(self, changed, evidence, why):
+        """The second guard: an end alone, however valid, addresses nobody but its contacts."""
+        with pytest.raises(ValueError, match=why):
+            ContractEnd(msgspec.structs.replace(END, **changed), evidence)
+
+    @pytest.mark.parametrize(("expected", "known"), [(None, 10**6), (0, 1), (10, 11), (100, 110), (100, 3)])
+    def test_evidence_may_be_off_by_a_tenth(self, expected, known):
+        """Contacts that joined since the sender counted; without a count nothing is compared."""
+        assert ContractEnd(msgspec.structs.replace(END, contacts=expected), Evidence("acme", known))
+
+    @pytest.mark.parametrize("evidence", [None, {"tenant": "acme", "contacts": 2}, RESUMED])
+    def test_nothing_else_is_evidence(self, evidence):
+        """At run time too."""
+        with pytest.raises(TypeError, match="with evidence"):
+            ContractEnd(END, evidence)
+
+    @pytest.mark.parametrize("cause", [change(), END, change(ChangeType.ROLE_CHANGED)])
+    def test_only_a_resumption_enables_an_account(self, cause):
+        """No other change can give an account back."""
+        with pytest.raises(ValueError, match="only a resumed contract"):
+            account_enabled(cause, CONTACT)
 
     @pytest.mark.parametrize("witness", [None, "acme", END, CONTACT])
     def test_tenant_needs_a_witness(self, witness):
@@ -195,12 +236,12 @@ class TestSubjects:
     def test_only_session_revoked_addresses_a_tenant(self, event):
         """Accounts are named one by one."""
         with pytest.raises(ValueError, match="must be what its change is about"):
-            Revocation(event, TenantSubject(ContractEnd(END)), END, {})
+            Revocation(event, TenantSubject(ContractEnd(END, EVIDENCE)), END, {})
 
     def test_witness_of_another_change_does_not_count(self):
         """A leaving with a contract's end at hand stays a leaving."""
         with pytest.raises(ValueError, match="must be what its change is about"):
-            Revocation(EventType.SESSION_REVOKED, TenantSubject(ContractEnd(END)), change(), {})
+            Revocation(EventType.SESSION_REVOKED, TenantSubject(ContractEnd(END, EVIDENCE)), change(), {})
 
     @pytest.mark.parametrize("subject", [ContactSubject("acme", "c-2"), ContactSubject("other", "c-1")])
     def test_subject_is_the_changes_own(self, subject):
@@ -216,5 +257,5 @@ class TestSubjects:
 
     def test_repr_names_nobody(self):
         """It may end up in a log."""
-        told = repr((EVERY, CONTACT, TenantSubject(ContractEnd(END)), SIGNER.token(EVERY[0], IAT)))
+        told = repr((EVERY, CONTACT, TenantSubject(ContractEnd(END, EVIDENCE)), SIGNER.token(EVERY[0], IAT)))
         assert not any(each in told for each in ("acme", "c-1", "e-1"))
