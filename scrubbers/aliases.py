@@ -26,7 +26,7 @@ class Aliases:
         """Those that known entities carry with them."""
         made = cls()
         for each in known:
-            if each.alias:
+            if each.alias and each.type is EntityType.COMPUTER_NAME:
                 made.restore(each.value, each.alias)
         return made
 

@@ -1,7 +1,7 @@
 """A person's name and phone number in the forms in which people write them.
 
-A form of a name is its words in lower case with one space between, whatever stood between them: `J. de Vries`
-and `j de vries` are one. Known entities (`known.py`) find such forms in text.
+A form of a name is its words in lower case and without accents, with one space between, whatever stood between
+them: `J. de Vries` and `j de vries` are one. `people.py` finds such forms in text.
 """
 
 import re
@@ -57,8 +57,7 @@ def forms(name: PersonName) -> list[str]:
     found += [(*last, *first) for first in fore for last in surnames]
     found += [(*family, *first, *particle) for first in fore if particle]
     found += [(ADDRESS, *last) for last in surnames]
-    spelled = [form for words in found if len(words) > 1 for form in (" ".join(words), _folded(" ".join(words)))]
-    return list(dict.fromkeys(spelled))
+    return list(dict.fromkeys(" ".join(words) for words in found if len(words) > 1))
 
 
 def phone(text: str) -> str | None:
@@ -127,13 +126,13 @@ def _letters(word: str) -> Iterator[str]:
 
 
 def _words(text: str | None) -> list[str]:
-    return _WORD.findall(unicodedata.normalize("NFC", text or "").casefold())
+    return _WORD.findall(folded((text or "").casefold()))
 
 
 def _distinct(forms: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return [each for each in dict.fromkeys(forms) if each and all(each)]
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     """Without accents: `jose` for `josé`."""
     return "".join(letter for letter in unicodedata.normalize("NFD", text) if not unicodedata.combining(letter))

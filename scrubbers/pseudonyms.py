@@ -19,6 +19,7 @@ from scrubbers.entities import EntityType
 from scrubbers.ip_operators import AddressOperator, Network, PrefixPreserving, Randomised, Scattered
 from scrubbers.ipcrypt import SOLICITED
 from scrubbers.keyring import TenantKeys
+from scrubbers.people import People
 
 # Identifiers repeat; of new ones an address costs about 20 µs. 100,000 strings of both are about 20 MB.
 CACHED = 100_000
@@ -56,6 +57,7 @@ class Pseudonymiser:
         *,
         epoch: str | None = None,
         aliases: Aliases | None = None,
+        people: People | None = None,
     ) -> None:
         """`operators` override the default ones by entity type; `epoch` is the current one by default.
 
@@ -72,7 +74,10 @@ class Pseudonymiser:
         self._operators = {kind: self._operator(kind, name) for kind, name in chosen.items()}
         self._aliases = aliases or Aliases()
         self._cached = lru_cache(CACHED)(self._replace)
-        self._cached_for = self._aliases.version
+        self._people = people or People()
+        self._tenant = keys.tenant
+        self.digest = keys.entity_digest
+        self._cached_for = self._version
         self._repeats = self._ip is None or self._ip.repeats
 
     def __repr__(self) -> str:
@@ -83,10 +88,14 @@ class Pseudonymiser:
         """What stands for a finding's text."""
         if not self._repeats:
             return self._replace(kind, surface)
-        if self._cached_for != self._aliases.version:
-            self._cached_for = self._aliases.version
+        if self._cached_for != self._version:
+            self._cached_for = self._version
             self._cached.cache_clear()
         return self._cached(kind, surface)
+
+    @property
+    def _version(self) -> tuple[int, int]:
+        return self._aliases.version, self._people.version
 
     def token(self, kind: EntityType, normalised: str) -> str:
         """The typed token of a normalised value, `pc-…` and the like."""
@@ -158,6 +167,9 @@ class Pseudonymiser:
                 return self._mail(surface)
             case EntityType.COMPUTER_NAME | EntityType.DOMAIN_NAME:
                 return self._name(surface)
+            case EntityType.PERSON | EntityType.PHONE_NUMBER:
+                alias = self._people.alias(self._tenant, kind, surface, self.digest)
+                return self.token(kind, alias or _normal(kind, surface))
             case _:
                 return self.token(kind, _normal(kind, surface))
 

@@ -127,7 +127,7 @@ def stands_for(pseudonymiser: Pseudonymiser, known: Known) -> Iterator[tuple[str
             yield pseudonymiser.token(EntityType.USER_NAME, hostnames.normalise(user)), user
             yield from pseudonymiser.name_tokens(hostnames.normalise(host))
         case _:
-            yield pseudonymiser.token(known.type, known.value), known.value
+            yield pseudonymiser.token(known.type, known.alias or known.value), known.value
 
 
 def _addresses(

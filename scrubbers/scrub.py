@@ -16,6 +16,7 @@ from scrubbers.entities import EntityType, Finding, Known
 from scrubbers.envelope import SCHEME_HEADER, Envelope, Format, open_envelope
 from scrubbers.event import DocumentError, Edit, Path, raw_edits, splice
 from scrubbers.known import KnownEntities
+from scrubbers.people import People
 from scrubbers.pseudonyms import Pseudonymiser
 from scrubbers.reading import Document, Leaf, NotText, learned, read_document, read_leaf
 from scrubbers.recognise import Recogniser, RuleFailure, resolved
@@ -59,9 +60,16 @@ class Reading(msgspec.Struct, frozen=True):
 class Scrubber:
     """Takes personal data out of records by one rule set; knows names per tenant."""
 
-    def __init__(self, recogniser: Recogniser, known: KnownEntities, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        known: KnownEntities,
+        bounds: Bounds | None = None,
+        people: People | None = None,
+    ) -> None:
         self.recogniser = recogniser
         self.known = known
+        self.people = people or People()
         self.bounds = bounds or Bounds()
 
     def read(self, record: Record, admit: Callable[[str], None] = _anyone) -> Reading:
@@ -91,7 +99,7 @@ class Scrubber:
             Refused: a rule did not end in its time.
         """
         counts: Counter[EntityType] = Counter()
-        edit = _Editor(self.known, pseudonymiser, reading.tenant, counts)
+        edit = _Editor(self.known, self.people, pseudonymiser, reading.tenant, counts)
         record = reading.record
         value = None if record.value is None else splice(reading.text, list(edit.value(reading))).encode()
         key = record.key if reading.key is None else edit.leaf_text(reading.key).encode()
@@ -139,9 +147,15 @@ class _Editor:
     """Turns findings, with those of known entities, into edits; counts what it replaces."""
 
     def __init__(
-        self, known: KnownEntities, pseudonymiser: Pseudonymiser, tenant: str, counts: Counter[EntityType]
+        self,
+        known: KnownEntities,
+        people: People,
+        pseudonymiser: Pseudonymiser,
+        tenant: str,
+        counts: Counter[EntityType],
     ) -> None:
         self._known = known
+        self._people = people
         self._pseudonymiser = pseudonymiser
         self._tenant = tenant
         self._counts = counts
@@ -171,6 +185,7 @@ class _Editor:
         if leaf.inner is not None:
             return list(self.document(leaf.inner))
         known = self._known.find(self._tenant, leaf.text)
+        known += self._people.find(self._tenant, leaf.text, self._pseudonymiser.digest)
         findings = resolved([*leaf.findings, *known]) if known else leaf.findings
         return [edit for finding in findings if (edit := self._edit(leaf.text, finding)) is not None]
 

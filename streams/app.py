@@ -46,9 +46,10 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         Recogniser(rule_set, CompiledRules(rule_set)),
         known.known,
         Bounds(limits.record_bytes, limits.depth, settings.tenant_path),
+        known.people,
     )
     telemetry = Telemetry(settings, keyring, scrubber, contracts, metrics, rule_set.operators)
-    contacts = ContactLane(settings, keyring, contracts, metrics, telemetry.keys_changed)
+    contacts = ContactLane(settings, keyring, contracts, metrics, known, telemetry.keys_changed)
     tables = app.followed = Tables(
         settings,
         {

@@ -9,6 +9,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -18,8 +19,9 @@ import orjson
 from kafka.partitioner.default import murmur2
 
 from schemas.errors import UserError
-from scrubbers.keyring import Keyring
+from scrubbers.keyring import Keyring, KeyUnavailable
 from scrubbers.records import QuarantineReason, Record, Refused
+from streams import contact_entities
 from streams import policy as policies
 from streams.changes import Change, ChangeInvalid, parse_change
 from streams.config import Settings
@@ -30,8 +32,8 @@ from streams.metrics import Metrics
 from streams.quarantine import entry, sealed
 from streams.revocations import Revocation, Signer
 from streams.rows import ContractRow
-from streams.states import ContractState, KeyWork, Outcome
-from streams.tables import Rows
+from streams.states import ContactState, ContractState, KeyWork, Outcome, Phase
+from streams.tables import KnownTable, Rows
 from streams.transactions import Output
 
 log = logging.getLogger(__name__)
@@ -55,12 +57,14 @@ class ContactLane:
         keyring: Keyring,
         contracts: Rows[ContractRow],
         metrics: Metrics,
+        known: KnownTable,
         on_keys: Callable[[], None] = _nothing,
     ) -> None:
         self.settings = settings
         self.keyring = keyring
         self.contracts = contracts
         self.metrics = metrics
+        self.known = known
         self.states = ContactTable()
         self.policy = policies.load(Path(settings.policy) if settings.policy else None)
         self._on_keys = on_keys
@@ -182,6 +186,32 @@ class ContactLane:
         for key, state in work.lifecycle.changed.items():
             value = None if state is None else msgspec.json.encode(state)
             yield Output(self.settings.named.contact_state, key.encode(), value)
+            if isinstance(state, ContractState):
+                yield from self._forgotten(state)
+            else:
+                yield from self._entities(key, state)
+
+    def _entities(self, key: str, state: ContactState | None) -> Iterator[Output]:
+        """What the change makes of the contact's known entities."""
+        try:
+            keys = self.keyring.tenant(key.partition("|")[0])
+        except KeyUnavailable:  # nothing of the tenant is scrubbed any more
+            return
+        before = contact_entities.rows(self.states.contact(key), keys)
+        for digest, value in contact_entities.changes(before, contact_entities.rows(state, keys)):
+            yield Output(self.settings.named.known_entities, digest.encode(), value)
+
+    def _forgotten(self, contract: ContractState) -> Iterator[Output]:
+        """With an erased contract goes everything that is known of the tenant, while there are keys to name it by."""
+        if contract.phase is not Phase.ERASED or contract.keys is not KeyWork.SHRED:
+            return
+        topic, tenant = self.settings.named.known_entities, contract.tenant
+        for digest in list(self.known.contacts(tenant)):
+            yield Output(topic, digest.encode(), None)
+        with suppress(KeyUnavailable):
+            keys = self.keyring.tenant(tenant)
+            for each in self.known.of(tenant):
+                yield Output(topic, keys.entity_digest(each.type, each.value).encode(), None)
 
     def _is_ours(self, key: str) -> bool:
         return self._partition(key) in self._assigned

@@ -15,4 +15,4 @@ def known_of(settings: Settings, tenant: str) -> list[Known]:
     rows: Rows[KnownRow] = Rows(KnownRow)
     for read in read_topic(settings, settings.named.known_entities):
         rows.apply(read.key or b"", read.value)
-    return [Known(row.type, row.value, row.alias) for row in rows.values() if row.tenant == tenant]
+    return [Known(row.type, row.value, row.alias) for row in rows.values() if row.tenant == tenant and row.value]

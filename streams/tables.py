@@ -20,6 +20,7 @@ from mode import Service
 
 from scrubbers.entities import EntityType, Known
 from scrubbers.known import KnownEntities
+from scrubbers.people import Form, People
 from streams.config import Settings
 
 log = logging.getLogger(__name__)
@@ -63,13 +64,20 @@ class Rows(Generic[S]):
         return len(self._rows)
 
 
-class KnownRow(msgspec.Struct, frozen=True):
-    """Value of a record on the known-entities topic."""
+class KnownRow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Value of a record on the known-entities topic.
+
+    A contact's name or phone number has `words` and `first` as well (`scrubbers.people.Form`); without a value it
+    is a suppression entry.
+    """
 
     tenant: str
     type: EntityType
-    value: str
+    value: str = ""
     alias: str = ""
+    words: int = 0
+    first: str = ""
+    contact: bool = False
 
 
 class KnownTable:
@@ -79,22 +87,30 @@ class KnownTable:
     under a digest of the key, which takes half the memory of the key's hexadecimal digits.
     """
 
-    def __init__(self, known: KnownEntities) -> None:
+    def __init__(self, known: KnownEntities, people: People | None = None) -> None:
         self.known = known
+        self.people = people or People()
         self._decoder = msgspec.json.Decoder(KnownRow)
         self._names: dict[tuple[str, EntityType], dict[bytes, str]] = {}
+        self._contacts: dict[str, dict[str, KnownRow]] = {}
         self.undecodable = 0
 
     def apply(self, key: bytes, value: bytes | None) -> None:
         """Learn an entity, or forget the one under this key when the value is null."""
         short = blake2b(key, digest_size=15).digest()
         if value is None:
-            self._forget(short)
+            self._forget(short, key)
             return
         try:
             row = self._decoder.decode(value)
         except msgspec.DecodeError:
             self.undecodable += 1
+            return
+        if row.contact:
+            form = Form(row.type, key.decode("ascii", "replace"), row.alias, row.words, row.first)
+            if row.type is not EntityType.EMAIL_ADDRESS:
+                self.people.add(row.tenant, form)
+            self._contacts.setdefault(row.tenant, {})[form.digest] = row
             return
         self._names.setdefault((row.tenant, row.type), {})[short] = row.value
         self.known.restore(row.tenant, Known(row.type, row.value, row.alias))
@@ -107,9 +123,17 @@ class KnownTable:
             for (owner, kind), names in list(self._names.items())
             if owner == tenant
             for value in list(names.values())
-        ]
+        ] + [Known(row.type, row.value, row.alias) for row in list(self.contacts(tenant).values()) if row.value]
 
-    def _forget(self, short: bytes) -> None:
+    def contacts(self, tenant: str) -> Mapping[str, KnownRow]:
+        """What is known of the tenant's contacts, current and erased, by digest."""
+        return self._contacts.get(tenant, {})
+
+    def _forget(self, short: bytes, key: bytes) -> None:
+        digest = key.decode("ascii", "replace")
+        for tenant, rows in self._contacts.items():
+            if rows.pop(digest, None) is not None:
+                self.people.discard(tenant, digest)
         for (tenant, kind), names in self._names.items():
             if (name := names.pop(short, None)) is not None:
                 self.known.discard(tenant, Known(kind, name))

@@ -97,7 +97,8 @@ class Telemetry:
         if found is None:
             try:
                 aliases = self.scrubber.known.aliases(tenant)
-                found = Pseudonymiser(self.keyring.tenant(tenant), self.operators, aliases=aliases)
+                keys, people = self.keyring.tenant(tenant), self.scrubber.people
+                found = Pseudonymiser(keys, self.operators, aliases=aliases, people=people)
             except KeyUnavailable:
                 raise Refused(QuarantineReason.KEY_UNAVAILABLE, "keyring", tenant) from None
             self._of_batch[tenant] = found

@@ -8,6 +8,7 @@ import pytest
 
 import schemas
 from scrubbers.keyring import Keyring, KeyUnavailable, RootKey
+from scrubbers.known import KnownEntities
 from scrubbers.records import Record
 from streams.changes import ChangeType
 from streams.config import Settings
@@ -16,7 +17,7 @@ from streams.metrics import Metrics
 from streams.quarantine import PREFIX
 from streams.rows import ContractRow
 from streams.states import ContractState, KeyWork, Phase
-from streams.tables import Rows
+from streams.tables import KnownTable, Rows
 from tests.streams.world import contract_end, document
 
 ROLE, LEFT, UPDATED = ChangeType.ROLE_CHANGED, ChangeType.LEFT, ChangeType.UPDATED
@@ -40,7 +41,7 @@ def rig(tmp_path):
     contracts: Rows[ContractRow] = Rows(ContractRow)
     contracts.apply(b"acme", b'{"tenant":"acme","status":"active"}')
     told: list[str] = []
-    lane = ContactLane(Settings(), ring, contracts, Metrics(), lambda: told.append("keys"))
+    lane = ContactLane(Settings(), ring, contracts, Metrics(), KnownTable(KnownEntities()), lambda: told.append("keys"))
     lane.owns(set(range(12)))
     return SimpleNamespace(lane=lane, ring=ring, told=told, path=tmp_path / "keys.json")
 

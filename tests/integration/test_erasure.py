@@ -1,0 +1,131 @@
+"""What a contact's leaving takes away: the values from every table and log, the way back, and not the scrubbing."""
+
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from scrubbers import rules
+from scrubbers.compiled import CompiledRules
+from scrubbers.reverse import reverse
+from streams import broker as embedded
+from streams.known_names import known_of
+from streams.publisher import Message
+from tests.conftest import Pipeline, header, record
+from tests.integration.test_contact_lane import NOW, change
+
+pytestmark = pytest.mark.integration
+
+NAMES = {"given": "Wilhelmina", "particle": "van der", "family": "Zonneveld"}
+VALUES = (b"zonneveld", b"31687654321", b"0687654321", b"w.zonneveld@acme.example")
+TEXT = "W. van der ZONNEVELD (06-87654321, w.zonneveld@acme.example) reports: printer is on fire"
+
+
+def configure(pipeline: Pipeline, **configs: str) -> None:
+    """Set the configuration of every topic of the pipeline; `_` stands for `.`."""
+    admin = KafkaAdminClient(bootstrap_servers=pipeline.settings.bootstrap)
+    named = {name.replace("_", "."): value for name, value in configs.items()}
+    topics = [getattr(pipeline.settings.named, field) for field in pipeline.settings.named.__struct_fields__]
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=named) for topic in topics])
+    admin.close()
+
+
+def delete_read(pipeline: Pipeline, *fields: str) -> None:
+    """What retention does to the topics that are deleted, at once."""
+    admin = KafkaAdminClient(bootstrap_servers=pipeline.settings.bootstrap)
+    topics = [getattr(pipeline.settings.named, field) for field in fields]
+    places = [TopicPartition(topic, each) for topic in topics for each in range(pipeline.settings.partitions)]
+    admin.delete_records(dict.fromkeys(places, -1))
+    admin.close()
+
+
+def holding(pipeline: Pipeline, broker: embedded.Broker) -> list[str]:
+    """Topics in whose log segments one of the values stands."""
+    found = set()
+    for segment in Path(broker.folder).rglob("*.log"):
+        topic = segment.parent.name.rpartition("-")[0]
+        if topic.startswith(pipeline.settings.topic_prefix):
+            content = segment.read_bytes().lower()
+            found |= {topic} if any(value in content for value in VALUES) else set()
+    return sorted(found)
+
+
+def scrubbed_text(pipeline: Pipeline, number: str) -> str:
+    """The text of an event as it came out."""
+    [read] = [each for each in pipeline.read("scrubbed") if header(each, "x-seq") == number]
+    return str(orjson.loads(read.value or b"")["message"])
+
+
+def test_a_contact_who_left_is_in_no_log_and_no_table_and_is_still_scrubbed(
+    kafka: embedded.Broker, pipeline: Pipeline
+) -> None:
+    """Uncompressed segments are searched, after compaction was forced."""
+    configure(pipeline, compression_type="uncompressed")
+    pipeline.tenants("acme")
+    event = orjson.dumps({"message": TEXT})
+    with pipeline.workers(2):
+        known = change(
+            "contact.updated", "c1", 1, names=NAMES, email="w.zonneveld@acme.example", phone="+31 6 87654321"
+        )
+        pipeline.send("contact_changes", [known])
+        pipeline.until(lambda: len(known_of(pipeline.settings, "acme")) > 5)
+        time.sleep(0.5)
+        pipeline.send("raw", [record(event, x_seq=b"before")])
+        pipeline.until(pipeline.drained)
+        held_before = holding(pipeline, kafka)
+        pipeline.send("contact_changes", [change("contact.left", "c1", 2, at=NOW + timedelta(milliseconds=1))])
+        pipeline.until(lambda: known_of(pipeline.settings, "acme") == [])
+        time.sleep(0.5)
+        pipeline.send("raw", [record(event, x_seq=b"after")])
+        pipeline.until(pipeline.drained)
+        configure(
+            pipeline,
+            compression_type="uncompressed",
+            segment_ms="100",
+            min_cleanable_dirty_ratio="0.001",
+            max_compaction_lag_ms="100",
+            delete_retention_ms="100",
+        )
+        delete_read(pipeline, "raw", "contact_changes")
+        # Only closed segments are compacted: a record in each partition closes the one before.
+        filler = [Message(b"{}", f"filler|{number}".encode()) for number in range(64)]
+        for field in ("contact_state", "known_entities", "raw", "contact_changes"):
+            pipeline.send(field, filler)
+        time.sleep(0.5)
+        for field in ("contact_state", "known_entities", "raw", "contact_changes"):
+            pipeline.send(field, filler)
+        pipeline.until(lambda: holding(pipeline, kafka) == [], 120)
+    before, after = scrubbed_text(pipeline, "before"), scrubbed_text(pipeline, "after")
+    turned = reverse(
+        after, pipeline.keyring.tenant("acme"), known_of(pipeline.settings, "acme"), CompiledRules(rules.load())
+    )
+
+    named = pipeline.settings.named
+    assert {named.raw, named.contact_changes, named.contact_state, named.known_entities} <= set(held_before)
+    assert before == after
+    assert not any(value in before.lower().encode() for value in VALUES)
+    assert before.startswith("person-")
+    assert "zonneveld" not in turned.text.lower()
+
+
+def test_a_name_that_a_contact_no_longer_has_is_forgotten_and_still_scrubbed(pipeline: Pipeline) -> None:
+    """Married, say: the old name's values go at once, the person's new one is known."""
+    pipeline.tenants("acme")
+    later = NOW + timedelta(milliseconds=1)
+    with pipeline.workers():
+        pipeline.send("contact_changes", [change("contact.updated", "c1", 1, names={"full": "Anna Oudenaam"})])
+        pipeline.send(
+            "contact_changes", [change("contact.updated", "c1", 2, at=later, names={"full": "Anna Nieuwenaam"})]
+        )
+        pipeline.until(lambda: any("nieuwenaam" in each.value for each in known_of(pipeline.settings, "acme")))
+        time.sleep(0.5)
+        pipeline.send("raw", [record(b'{"message":"Oudenaam, A. and Anna Nieuwenaam"}', x_seq=b"1")])
+        pipeline.until(pipeline.drained)
+    values = [each.value for each in known_of(pipeline.settings, "acme")]
+
+    assert [each for each in values if "oudenaam" in each] == []
+    assert "naam" not in scrubbed_text(pipeline, "1").lower()
