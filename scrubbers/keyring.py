@@ -322,15 +322,20 @@ class Keyring:
         self._change(extend)
         return self.tenant(tenant).epoch
 
-    def shred(self, tenant: str) -> None:
+    def shred(self, tenant: str, newest: str | None = None) -> None:
         """Destroy a tenant's keys: its pseudonyms can no longer be turned back, by anyone.
 
+        `newest` is the newest epoch that is meant: keys that were made since are not.
+
         Raises:
-            UserError: the tenant has no keys.
+            UserError: the tenant has no keys, or a newer epoch than was meant.
         """
 
         def remove(file: keyfile.Contents) -> None:
-            file.shredded[tenant] = _last(_entry(file, tenant))
+            entry = _entry(file, tenant)
+            if newest not in (None, entry.epochs[-1].name):
+                raise UserError("this tenant has newer keys than those to be shredded")
+            file.shredded[tenant] = _last(entry)
             del file.tenants[tenant]
 
         self._change(remove)

@@ -27,7 +27,7 @@ from streams.changes import Change, ChangeInvalid, parse_change
 from streams.config import Settings
 from streams.contact_table import ContactTable
 from streams.lane import Answer
-from streams.lifecycle import Lifecycle
+from streams.lifecycle import NOTHING, Lifecycle
 from streams.metrics import Metrics
 from streams.quarantine import entry, sealed
 from streams.revocations import Revocation, Signer
@@ -136,26 +136,28 @@ class ContactLane:
         if time.monotonic() < self._keys_after:
             return
         for contract in work.lifecycle.key_work():
-            if self._keys_are_done(contract):
-                self._write(work.lifecycle.keys_done(contract), work, iat)
+            self._write(self._keys(contract, work.lifecycle), work, iat)
 
-    def _keys_are_done(self, contract: ContractState) -> bool:
+    def _keys(self, contract: ContractState, lifecycle: Lifecycle) -> Outcome:
         """Shred or add the tenant's keys, as a committed state wants it: a crash repeats it, which changes nothing."""
         try:
             if self.keyring.reload_if_changed():
                 self._tell_keys_changed()
             there = contract.tenant in self.keyring.tenants()
             if contract.keys is KeyWork.SHRED and there:
-                self.keyring.shred(contract.tenant)
+                newest, _ = self.keyring.epochs(contract.tenant)[-1]
+                if newest != contract.epoch:
+                    return lifecycle.keys_named(contract, newest)
+                self.keyring.shred(contract.tenant, newest)
             if contract.keys is KeyWork.ADD and not there:
                 self.keyring.add_tenant(contract.tenant)
         except (UserError, OSError) as problem:  # whose text names the file and no key
             log.error("contacts: %s keys is to be tried again: %s", contract.keys, type(problem).__name__)  # noqa: TRY400
             self.metrics.key_failures.labels(contract.keys).inc()
             self._keys_after = time.monotonic() + KEY_RETRY_SECONDS
-            return False
+            return NOTHING
         self._tell_keys_changed()
-        return True
+        return lifecycle.keys_done(contract)
 
     def _tell_keys_changed(self) -> None:
         self.keys_changed()

@@ -97,12 +97,19 @@ def erased(state: ContractState) -> Outcome:
     return Outcome(Verdict.APPLIED, "the grace period is over: contacts are erased, keys are shredded", (after,))
 
 
+def keys_named(state: ContractState, epoch: str) -> Outcome:
+    """Up to which epoch the tenant's keys are to be shredded, once that is committed."""
+    return Outcome(
+        Verdict.APPLIED, "keys up to an epoch are to be shredded", (msgspec.structs.replace(state, epoch=epoch),)
+    )
+
+
 def keys_done(state: ContractState) -> Outcome:
     """The tenant's keys are shredded or added. A contract begun anew becomes active with its new keys only."""
     if state.keys is KeyWork.SHRED and state.phase is Phase.ACTIVE:
-        after = msgspec.structs.replace(state, keys=KeyWork.ADD)
+        after = msgspec.structs.replace(state, keys=KeyWork.ADD, epoch="")
         return Outcome(Verdict.APPLIED, "the keys before are shredded", (after,))
-    after = msgspec.structs.replace(state, keys=KeyWork.NONE)
+    after = msgspec.structs.replace(state, keys=KeyWork.NONE, epoch="")
     row = _row(state.resumed) if state.phase is Phase.ACTIVE and state.resumed else None
     return Outcome(Verdict.APPLIED, "the tenant's keys are as its contract wants them", (after,), row)
 

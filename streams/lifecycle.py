@@ -17,6 +17,8 @@ from streams.policy import Policy
 from streams.rows import ContractRow, ContractStatus
 from streams.states import ContactState, ContractState, KeyWork, Outcome, State, Status, Verdict
 
+NOTHING = Outcome(Verdict.APPLIED, "nothing follows")
+
 
 class Held(Protocol):
     """What is held at the batch's beginning (`streams.contact_table.ContactTable`)."""
@@ -86,12 +88,18 @@ class Lifecycle:
         """Contracts of ours whose keys are to be shredded or added, as they were committed before this batch."""
         return [each for each in self._held.contracts() if each.keys is not KeyWork.NONE and self._owns(each.key)]
 
+    def keys_named(self, contract: ContractState, epoch: str) -> Outcome:
+        """The newest epoch of the keys that are to be shredded."""
+        return self._on_keys(contract, lambda held: contracts.keys_named(held, epoch))
+
     def keys_done(self, contract: ContractState) -> Outcome:
         """The keys are as `key_work` wanted them."""
-        now_held = self._contract(contract.tenant)
-        if now_held is None or now_held.keys is not contract.keys:
-            return _nothing()
-        return self._take(contracts.keys_done(now_held))
+        return self._on_keys(contract, contracts.keys_done)
+
+    def _on_keys(self, contract: ContractState, work: Callable[[ContractState], Outcome]) -> Outcome:
+        """Unless this batch has changed what is wanted of the keys."""
+        held = self._contract(contract.tenant)
+        return NOTHING if held is None or held.keys is not contract.keys else self._take(work(held))
 
     def _contract_change(self, change: Change) -> Outcome:
         tenant = change.tenant
@@ -112,14 +120,14 @@ class Lifecycle:
         contract = self._contract(tenant)
         found = [each for each in self._contacts_of(tenant) if contacts.is_behind(each, contract)]
         found.sort(key=lambda each: each.contact_id)
-        return _joined(_nothing(), [], [self._settled(each.key) for each in found if self._owns(each.key)])
+        return _joined(NOTHING, [], [self._settled(each.key) for each in found if self._owns(each.key)])
 
     def _settled(self, key: str) -> Outcome:
         state = self._contact(key)
         if state is None:
-            return _nothing()
+            return NOTHING
         outcome = contacts.settle(state, self._contract(state.tenant), self._policy, self.now)
-        return self._take(outcome or _nothing())
+        return self._take(outcome or NOTHING)
 
     def _graces(self, tenant: str) -> Iterator[Outcome]:
         contract = self._contract(tenant)
@@ -159,10 +167,6 @@ class Lifecycle:
         merged: dict[str, State | None] = {each.key: each for each in self._held.contacts_of(tenant)}
         merged |= {key: state for key, state in self.changed.items() if key.partition("|")[0] == tenant}
         return [each for each in merged.values() if isinstance(each, ContactState)]
-
-
-def _nothing() -> Outcome:
-    return Outcome(Verdict.APPLIED, "nothing follows")
 
 
 def _joined(outcome: Outcome, before: list[Outcome], after: list[Outcome]) -> Outcome:

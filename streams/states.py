@@ -90,7 +90,8 @@ class ContractState(msgspec.Struct, frozen=True, omit_defaults=True):
     `last` is the last applied end or resumption, `end` the end that holds or held last, `resumed` the
     resumption likewise. `since`: when the end took effect here, which the grace period counts from.
     `whole_tenant`: the end was told in one token to everyone. `term` counts contracts, by erasures;
-    `renewed` is when the present one began, so that what is older belongs to one before.
+    `renewed` is when the present one began, so that what is older belongs to one before. `epoch` is the
+    newest key epoch that is to be shredded: a worker that lost the tenant unawares shreds no later one.
     """
 
     tenant: str
@@ -103,6 +104,7 @@ class ContractState(msgspec.Struct, frozen=True, omit_defaults=True):
     term: int = 0
     renewed: datetime | None = None
     keys: KeyWork = KeyWork.NONE
+    epoch: str = ""
     held: tuple[Change, ...] = ()
     withdrawn: tuple[Withdrawal, ...] = ()
 

@@ -73,6 +73,15 @@ def test_shredded_keys_are_gone_for_everyone(ring: Keyring, tmp_path: Path) -> N
     assert other.tenants() == ["borealis"]
 
 
+def test_keys_that_are_newer_than_meant_are_not_shredded(ring: Keyring) -> None:
+    """Whoever decided it knew of older ones only."""
+    ring.rotate("acme")
+    with pytest.raises(UserError, match="newer keys"):
+        ring.shred("acme", "k01")
+    ring.shred("acme", "k02")
+    assert ring.tenants() == ["borealis"]
+
+
 def test_a_readable_root_key_is_refused(ring: Keyring, tmp_path: Path) -> None:
     """Mode 0644: the mend is said."""
     root = root_path(tmp_path / "keys.json")

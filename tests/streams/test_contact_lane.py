@@ -165,10 +165,10 @@ class TestRefused:
         assert (headers(output)["reason"], "pointer" in headers(output)) == (reason, False)
 
 
-def with_keys_to(work: KeyWork, lane: ContactLane, phase: Phase) -> None:
+def with_keys_to(work: KeyWork, lane: ContactLane, phase: Phase, epoch: str = "") -> None:
     """The lane holds a committed contract that wants something of the keyring."""
     resumed = contract_end() if phase is Phase.ACTIVE else None
-    state = ContractState("acme", phase, end=contract_end(), resumed=resumed, keys=work, term=1)
+    state = ContractState("acme", phase, end=contract_end(), resumed=resumed, keys=work, term=1, epoch=epoch)
     lane.contracts.apply(b"acme", b'{"tenant":"acme","status":"ended"}')
     lane.states.apply(b"acme|", msgspec.json.encode(state))
 
@@ -182,9 +182,22 @@ def states(lane: ContactLane) -> list[ContractState]:
 class TestKeys:
     def test_are_shredded_and_it_is_told(self, rig):
         """On disk, and in this worker at once."""
-        with_keys_to(KeyWork.SHRED, rig.lane, Phase.ERASED)
+        with_keys_to(KeyWork.SHRED, rig.lane, Phase.ERASED, "k01")
         (state,) = states(rig.lane)
         assert (state.keys, rig.ring.tenants(), rig.told) == (KeyWork.NONE, [], ["keys"])
+
+    def test_are_shredded_after_it_is_committed_which(self, rig):
+        """A worker that lost the tenant unawares cannot commit, and so shreds nothing that came later."""
+        with_keys_to(KeyWork.SHRED, rig.lane, Phase.ERASED)
+        (state,) = states(rig.lane)
+        assert (state.keys, state.epoch, rig.ring.tenants()) == (KeyWork.SHRED, "k01", ["acme"])
+
+    def test_that_were_made_since_are_not_shredded(self, rig):
+        """First it is committed that they are meant as well."""
+        rig.ring.rotate("acme")
+        with_keys_to(KeyWork.SHRED, rig.lane, Phase.ERASED, "k01")
+        (state,) = states(rig.lane)
+        assert (state.epoch, rig.ring.tenants()) == ("k02", ["acme"])
 
     def test_shredded_before_a_crash_are_not_missed(self, rig):
         """The state still wants it: nothing happens but that the state follows."""
@@ -208,7 +221,7 @@ class TestKeys:
     def test_that_cannot_be_written_are_tried_again(self, rig, caplog, monkeypatch):
         """Logged without value, counted, and done once it works."""
         monkeypatch.setattr("streams.contact_lane.KEY_RETRY_SECONDS", 0.0)
-        with_keys_to(KeyWork.SHRED, rig.lane, Phase.ERASED)
+        with_keys_to(KeyWork.SHRED, rig.lane, Phase.ERASED, "k01")
         in_the_way = rig.path.with_name(f".{rig.path.name}.new")
         in_the_way.mkdir()
         assert states(rig.lane) == []
