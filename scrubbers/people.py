@@ -179,10 +179,12 @@ def _is_one_name(run: Sequence[tuple[str, int, int]], text: str) -> bool:
 
 def _phones(held: _Tenant, text: str, digest: Digest) -> Iterator[Finding]:
     for match in _NUMBER.finditer(text):
-        digits = sum(letter.isdigit() for letter in match.group())
-        plain = persons.phone(match.group()) if _FEWEST_DIGITS <= digits <= _MOST_DIGITS else None
+        number = match.group()
+        digits = sum(letter.isdigit() for letter in number)
+        plain = persons.phone(number) if _FEWEST_DIGITS <= digits <= _MOST_DIGITS else None
         if plain is not None and digest(EntityType.PHONE_NUMBER, plain) in held.forms:
-            yield Finding(*match.span(), EntityType.PHONE_NUMBER, 1.0, RULE)
+            outside = number.startswith("(") and ")" not in number  # `(06-12345678, at work)`
+            yield Finding(match.start() + outside, match.end(), EntityType.PHONE_NUMBER, 1.0, RULE)
 
 
 def _plain(surface: str) -> list[str]:

@@ -74,7 +74,7 @@ class Pseudonymiser:
         self._operators = {kind: self._operator(kind, name) for kind, name in chosen.items()}
         self._aliases = aliases or Aliases()
         self._cached = lru_cache(CACHED)(self._replace)
-        self._people = people or People()
+        self._people = people if people is not None else People()
         self._tenant = keys.tenant
         self.digest = keys.entity_digest
         self._cached_for = self._version

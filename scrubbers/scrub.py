@@ -69,7 +69,7 @@ class Scrubber:
     ) -> None:
         self.recogniser = recogniser
         self.known = known
-        self.people = people or People()
+        self.people = people if people is not None else People()  # an empty one is filled later
         self.bounds = bounds or Bounds()
 
     def read(self, record: Record, admit: Callable[[str], None] = _anyone) -> Reading:

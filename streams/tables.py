@@ -89,7 +89,7 @@ class KnownTable:
 
     def __init__(self, known: KnownEntities, people: People | None = None) -> None:
         self.known = known
-        self.people = people or People()
+        self.people = people if people is not None else People()
         self._decoder = msgspec.json.Decoder(KnownRow)
         self._names: dict[tuple[str, EntityType], dict[bytes, str]] = {}
         self._contacts: dict[str, dict[str, KnownRow]] = {}

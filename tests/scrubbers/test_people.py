@@ -80,6 +80,21 @@ def test_all_forms_of_a_person_have_one_pseudonym(held: People) -> None:
     assert acme.replace(E.PHONE_NUMBER, "06-12345678") == acme.replace(E.PHONE_NUMBER, "+31 6 12345678")
 
 
+def test_a_bracket_around_more_than_the_number_stays(held: People) -> None:
+    """`(06-12345678, at work)`."""
+    assert found(held, "Jan (06-12345678, at work)") == ["06-12345678"]
+
+
+def test_an_empty_table_is_filled_later() -> None:
+    """Whoever holds it sees what comes."""
+    held = People()
+    acme = Pseudonymiser(KEYS, people=held)
+    before = acme.replace(E.PERSON, "J. de Vries")
+    for form in people.forms(JAN, KEYS.entity_digest).values():
+        held.add("acme", form)
+    assert acme.replace(E.PERSON, "J. de Vries") == acme.replace(E.PERSON, "Jan de Vries") != before
+
+
 def test_another_tenants_contacts_are_not_looked_for(held: People) -> None:
     """Each has its own."""
     assert held.find("borealis", "Jan de Vries", KEYS.entity_digest) == []
