@@ -8,12 +8,16 @@ from typing import Annotated, Any
 import msgspec
 import orjson
 import typer
+from rich.table import Table
 
 from schemas.errors import UserError
+from streams import erasure
 from streams import policy as policies
+from streams.audit import Action
 from streams.changes import Change, ChangeType, parse_change
 from streams.cli import console
 from streams.cli import push as pushing
+from streams.cli.recording import record
 from streams.config import load
 from streams.contact_table import ContactTable
 from streams.keys import open_keyring
@@ -79,6 +83,34 @@ def key_set(
 ) -> None:
     """Print the key set that verifies revocations; a worker serves it at /.well-known/jwks.json."""
     console.print_json(jwks(open_keyring(load(), keyring).signing_keys()))
+
+
+@app.command("erasure-report", epilog="Example: rmm-scrub contacts erasure-report acme c-4711")
+def erasure_report(
+    tenant: Annotated[str, typer.Argument(help="Whose contact.")],
+    contact_id: Annotated[str, typer.Argument(help="The contact's id.")],
+    keyring: Annotated[Path | None, typer.Option("--keyring", help="Default: RMM_SCRUB_KEYRING.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Show what was held of a contact and when it went, without the data. Exit 1 if it has not gone."""
+    settings = load()
+    found = erasure.report(settings, tenant, contact_id)
+    record(settings, open_keyring(settings, keyring), Action.ERASURE_REPORT, tenant, {"contact": contact_id})
+    if as_json:
+        console.print_json(msgspec.to_builtins(found))
+    else:
+        _show_erasure(found)
+    if not found.erased:
+        raise typer.Exit(1)
+
+
+def _show_erasure(found: erasure.Report) -> None:
+    standing = f"left on {found.effective}, erased here at {found.erased_at}" if found.erased else "not erased"
+    console.out.print(f"{found.contact_id} of {found.tenant}: {standing} ({found.evidence})", markup=False)
+    table = Table("topic", "held", "older records", "gone by", box=None)
+    for each in found.places:
+        table.add_row(each.topic, each.held, str(each.records), each.gone_by)
+    console.out.print(table)
 
 
 def _read(path: Path) -> bytes:

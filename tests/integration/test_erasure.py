@@ -11,8 +11,10 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from scrubbers import rules
 from scrubbers.compiled import CompiledRules
+from scrubbers.keyring import Keyring, RootKey, root_path
 from scrubbers.reverse import reverse
 from streams import broker as embedded
+from streams.cli import main
 from streams.known_names import known_of
 from streams.publisher import Message
 from tests.conftest import Pipeline, header, record
@@ -141,3 +143,49 @@ def test_a_name_that_a_contact_no_longer_has_is_forgotten_and_still_scrubbed(pip
 
     assert [each for each in values if "oudenaam" in each] == []
     assert "naam" not in scrubbed_text(pipeline, "1").lower()
+
+
+def test_an_erasure_report_says_what_went_and_when_without_the_data(
+    pipeline: Pipeline, monkeypatch, capsysbinary
+) -> None:
+    """Exit 1 before the contact left; afterwards where it was, and when the last copy goes."""
+    for name, value in pipeline.environment().items():
+        monkeypatch.setenv(name, value)
+    pipeline.tenants("acme")
+    report = ["contacts", "erasure-report", "acme", "c1", "--json"]
+    with pipeline.workers():
+        pipeline.send("contact_changes", [change("contact.updated", "c1", 1, names=NAMES, phone="+31 6 87654321")])
+        pipeline.until(pipeline.drained)
+        assert main(report) == 1
+        before = orjson.loads(capsysbinary.readouterr().out)
+        pipeline.send("contact_changes", [change("contact.left", "c1", 2, at=NOW + timedelta(milliseconds=1))])
+        pipeline.until(pipeline.drained)
+        assert main(report) == 0
+    out = capsysbinary.readouterr().out
+    after = orjson.loads(out)
+    state = next(each for each in after["places"] if each["topic"] == pipeline.settings.named.contact_state)
+
+    assert (before["erased"], after["erased"]) == (False, True)
+    assert state["records"] == 1
+    assert all(each["gone_by"] > after["erased_at"] for each in after["places"])
+    assert not any(value in out.lower() for value in VALUES)
+
+
+def test_with_an_erased_contract_everything_known_of_the_tenant_goes(make_pipeline, tmp_path) -> None:
+    """Computers' names as well as contacts'; another tenant's stay."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\ndefault:\n  grace_days: 0\n  roles: {viewer: [devices:read]}\n")
+    pipeline = make_pipeline(policy=str(policy))
+    pipeline.tenants("acme", "borealis")
+    with pipeline.workers(2):
+        pipeline.send("contact_changes", [change("contact.updated", "c1", 1, names=NAMES)])
+        pipeline.send("raw", [record(b'{"hostname":"UTICA-7"}'), record(b'{"hostname":"UTICA-7"}', tenant="borealis")])
+        pipeline.until(lambda: len(known_of(pipeline.settings, "acme")) > 5 and known_of(pipeline.settings, "borealis"))
+        pipeline.until(lambda: any(each.value == "utica-7" for each in known_of(pipeline.settings, "acme")))
+        time.sleep(1.0)
+        pipeline.send("contact_changes", [change("contract.ended", "", 2)])
+        pipeline.until(lambda: known_of(pipeline.settings, "acme") == [])
+        path = Path(pipeline.settings.keyring)
+        pipeline.until(lambda: Keyring.open(path, RootKey.from_file(root_path(path))).tenants() == ["borealis"])
+
+    assert [each.value for each in known_of(pipeline.settings, "borealis")] == ["utica-7"]
