@@ -27,6 +27,7 @@ from streams.demo import changes as demo_changes
 from streams.demo import estate as demo_estate
 from streams.demo import nasty, proof
 from streams.demo.events import Event, from_files, generate
+from streams.demo.portal import Portal, expected_accounts
 from streams.groups import Group
 from streams.inventory import Row
 from streams.publisher import Message, publish
@@ -62,10 +63,12 @@ def run(folder: Path, own: Sequence[Path], say: Say) -> Result:
         say(f"Kafka answers at {kafka.bootstrap}")
         demo = _Demo(folder, kafka.bootstrap, own)
         demo.prepare(say)
-        with demo.workers():
+        with demo.workers(), demo.portal.running(list(expected_accounts(demo.every_change))):
             seconds = demo.stream(say)
+            say("waiting for the portal's accounts")
+            obeyed = demo.portal.obeyed(demo.every_change)
             say("reading every topic back")
-            return demo.result(seconds)
+            return demo.result(seconds, obeyed)
 
 
 class _Demo:
@@ -87,6 +90,8 @@ class _Demo:
         if not self.inputs:
             raise UserError("there is no event in these files")
         self.changes, self.end = demo_changes.changes(datetime.now(UTC))
+        self.every_change = [*self.changes, *self.end]
+        self.portal = Portal(folder, self.settings)
         rule_set = rules.load()
         self.recogniser = Recogniser(rule_set, CompiledRules(rule_set))
         self.events = Group(self.settings, "scrub", self.settings.named.raw)
@@ -152,7 +157,7 @@ class _Demo:
         self._until(lambda: len(self._read("revocations")) >= wanted, "the contract's end was not taken up")
         return seconds
 
-    def result(self, seconds: float) -> Result:
+    def result(self, seconds: float, obeyed: proof.Check) -> Result:
         """Read every topic back and check."""
         raw = {(read.partition, read.offset): read for read in self._read("raw")}
         scrubbed, quarantine = self._read("scrubbed"), self._read("quarantine")
@@ -182,8 +187,9 @@ class _Demo:
         if self.generated:
             checks.append(proof.reasons(self.inputs, origins, sealed))
             checks.append(proof.survivors(self.inputs, scrubbed))
-        expected = [token for change in (*self.changes, *self.end) for token in change.tokens]
+        expected = [token for change in self.every_change for token in change.tokens]
         checks.append(proof.tokens(expected, tokens))
+        checks.append(obeyed)
         checks.append(
             proof.Check(
                 "invalid contact changes are in quarantine", len(other) == self._refused(), f"{len(other)} records"
@@ -208,7 +214,7 @@ class _Demo:
         rows: Rows[KnownRow] = Rows(KnownRow)
         for read in self._read("known_entities"):
             rows.apply(read.key or b"", read.value)
-        for row in rows.values():
+        for row in (row for row in rows.values() if row.value):  # a suppression entry has none
             found.setdefault(row.tenant, set()).add(row.value)
         return found
 
