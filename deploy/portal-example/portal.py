@@ -111,10 +111,13 @@ def run(portal: Portal, options: argparse.Namespace) -> None:
     )
     while not stopping:
         for place, records in consumer.poll(timeout_ms=200, max_records=100).items():
+            taken = 0
             for record in records:
                 if portal.take_patiently(record.value or b"", lambda: stopping) == "stopped":
                     break
-                done = OffsetAndMetadata(record.offset + 1, "", -1)
+                taken = record.offset + 1
+            if taken:
+                done = OffsetAndMetadata(taken, "", -1)
                 consumer.commit({TopicPartition(place.topic, place.partition): done})
     consumer.close()
 

@@ -33,8 +33,9 @@ class Store:
         self._db = sqlite3.connect(path)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute(
-            "CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, external TEXT UNIQUE, body BLOB NOT NULL)"
+            "CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, external TEXT UNIQUE, name TEXT, body BLOB)"
         )
+        self._db.execute("CREATE INDEX IF NOT EXISTS names ON users (name)")
 
     def create(self, body: dict[str, Any]) -> dict[str, Any]:
         """A new user; a second one of the same externalId is refused."""
@@ -44,7 +45,8 @@ class Store:
         try:
             with self._db:
                 self._db.execute(
-                    "INSERT INTO users VALUES (?, ?, ?)", (user["id"], user.get("externalId"), orjson.dumps(user))
+                    "INSERT INTO users VALUES (?, ?, ?, ?)",
+                    (user["id"], user.get("externalId"), user["userName"], orjson.dumps(user)),
                 )
         except sqlite3.IntegrityError:
             raise Problem(409, "there is a user of this externalId", "uniqueness") from None
@@ -58,21 +60,13 @@ class Store:
         found: dict[str, Any] = orjson.loads(row[0])
         return found
 
-    def find(self, text: str | None) -> list[dict[str, Any]]:
-        """Users by a filter, in the order of their ids; all without one."""
-        rows = [orjson.loads(body) for (body,) in self._db.execute("SELECT body FROM users ORDER BY id")]
-        if text is None:
-            return rows
-        match = _FILTER.fullmatch(text.strip())
-        if match is None:
-            raise Problem(400, "this filter is not supported", "invalidFilter")
-        name, operator, value = match[1], match[2].lower(), match[3]
-        attribute = "userName" if name.lower() == "username" else "externalId"
-        return [
-            row
-            for row in rows
-            if (row.get(attribute) == value if operator == "eq" else str(row.get(attribute, "")).startswith(value))
-        ]
+    def find(self, text: str | None, start: int, count: int) -> tuple[int, list[dict[str, Any]]]:
+        """How many users a filter meets, and a page of them in the order of their ids; all without one."""
+        where, values = _where(text)
+        [total] = self._db.execute(f"SELECT count(*) FROM users {where}", values).fetchone()  # noqa: S608 - ours
+        query = f"SELECT body FROM users {where} ORDER BY id LIMIT ? OFFSET ?"  # noqa: S608
+        rows = self._db.execute(query, (*values, count, start - 1))
+        return total, [orjson.loads(body) for (body,) in rows]
 
     def patch(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
         """A user after all operations, or unchanged if one of them is wrong."""
@@ -84,8 +78,8 @@ class Store:
             _patch(user, each)
         with self._db:
             self._db.execute(
-                "UPDATE users SET external = ?, body = ? WHERE id = ?",
-                (user.get("externalId"), orjson.dumps(user), key),
+                "UPDATE users SET external = ?, name = ?, body = ? WHERE id = ?",
+                (user.get("externalId"), user.get("userName"), orjson.dumps(user), key),
             )
         return user
 
@@ -94,6 +88,26 @@ class Store:
         self.get(key)
         with self._db:
             self._db.execute("DELETE FROM users WHERE id = ?", (key,))
+
+
+def _where(text: str | None) -> tuple[str, tuple[str, ...]]:
+    """The condition of a filter; what begins with a text lies between it and the text with its last letter raised."""
+    if text is None:
+        return "", ()
+    match = _FILTER.fullmatch(text.strip())
+    if match is None or not match[3]:
+        raise Problem(400, "this filter is not supported", "invalidFilter")
+    column = "name" if match[1].lower() == "username" else "external"
+    if match[2].lower() == "eq":
+        return f"WHERE {column} = ?", (match[3],)
+    return f"WHERE {column} >= ? AND {column} < ?", (match[3], match[3][:-1] + chr(ord(match[3][-1]) + 1))
+
+
+def _number(request: web.Request, name: str, default: int) -> int:
+    try:
+        return int(request.query.get(name, default))
+    except ValueError:
+        raise Problem(400, f"{name} is a number", "invalidValue") from None
 
 
 def _patch(user: dict[str, Any], operation: dict[str, Any]) -> None:
@@ -132,10 +146,9 @@ def application(store: Store, token: str = "") -> web.Application:
         return response
 
     async def users(request: web.Request) -> web.Response:
-        found = store.find(request.query.get("filter"))
-        start = max(1, int(request.query.get("startIndex", 1)))
-        page = found[start - 1 : start - 1 + int(request.query.get("count", 100))]
-        counts = {"totalResults": len(found), "startIndex": start, "itemsPerPage": len(page)}
+        start, count = _number(request, "startIndex", 1), _number(request, "count", 100)
+        total, page = store.find(request.query.get("filter"), max(1, start), max(0, count))
+        counts = {"totalResults": total, "startIndex": max(1, start), "itemsPerPage": len(page)}
         return _json({"schemas": [_LIST], **counts, "Resources": page})
 
     async def create(request: web.Request) -> web.Response:
