@@ -9,6 +9,7 @@ import pytest
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
+import schemas
 from scrubbers import rules
 from scrubbers.compiled import CompiledRules
 from scrubbers.keyring import Keyring, RootKey, root_path
@@ -93,6 +94,7 @@ def test_a_contact_who_left_is_in_no_log_and_no_table_and_is_still_scrubbed(
         pipeline.send("raw", [record(event, x_seq=b"before")])
         pipeline.until(pipeline.drained)
         held_before = holding(pipeline, kafka)
+        rows = [orjson.loads(read.value) for read in pipeline.read("known_entities")]
         pipeline.send("contact_changes", [change("contact.left", "c1", 2, at=NOW + timedelta(milliseconds=1))])
         pipeline.until(lambda: known_of(pipeline.settings, "acme") == [])
         time.sleep(0.5)
@@ -113,12 +115,14 @@ def test_a_contact_who_left_is_in_no_log_and_no_table_and_is_still_scrubbed(
             close_segments(pipeline, number)
             time.sleep(0.5)
         pipeline.until(lambda: holding(pipeline, kafka) == [], 120)
+    suppressed = [orjson.loads(read.value) for read in pipeline.read("known_entities") if read.value]
     before, after = scrubbed_text(pipeline, "before"), scrubbed_text(pipeline, "after")
     turned = reverse(
         after, pipeline.keyring.tenant("acme"), known_of(pipeline.settings, "acme"), CompiledRules(rules.load())
     )
 
     named = pipeline.settings.named
+    assert [each for row in rows + suppressed for each in schemas.check("known-entity", row)] == []
     assert {named.raw, named.contact_changes, named.contact_state, named.known_entities} <= set(held_before)
     assert before == after
     assert not any(value in before.lower().encode() for value in VALUES)
