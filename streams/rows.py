@@ -1,4 +1,4 @@
-"""Rows of the tables that others write: contracts and published rule sets."""
+"""Rows of the tables that others write: contracts."""
 
 from enum import StrEnum
 
@@ -17,11 +17,3 @@ class ContractRow(msgspec.Struct, frozen=True):
 
     tenant: str
     status: ContractStatus
-
-
-class RuleRow(msgspec.Struct, frozen=True):
-    """A published rule set: which one it is."""
-
-    name: str
-    version: str
-    digest: str = ""

@@ -19,7 +19,8 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from mode import Service
 
 from scrubbers.entities import EntityType, Known
-from scrubbers.known import KnownEntities
+from scrubbers.known import KnownEntities, worth_knowing
+from scrubbers.rules import Learning
 from streams.config import Settings
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 FOLLOW_SECONDS = 0.2  # how long the follower waits for news; stopping waits no longer
 GATHER_SECONDS = 0.005
 READ_AT_ONCE = 10_000
+READMITTED_AT_ONCE = 2_000  # names; a few milliseconds of the event loop
 
 Apply = Callable[[bytes, bytes | None], None]
 S = TypeVar("S", bound=msgspec.Struct)
@@ -97,6 +99,27 @@ class KnownTable:
             return
         self._names.setdefault((row.tenant, row.type), {})[short] = row.value
         self.known.add(row.tenant, Known(row.type, row.value))
+
+    async def adopt(self, learning: Learning, policies: Mapping[str, Learning]) -> None:
+        """Learn by other policies, and hold what is in the table against them, as a worker that starts does."""
+        known = self.known
+        tenants = {owner for owner, _ in self._names}
+        concerned = {each for each in tenants if known.policy(each) != policies.get(each, learning)}
+        known.adopt(learning, policies)
+        for (tenant, kind), names in list(self._names.items()):
+            if tenant not in concerned:
+                continue
+            for number, short in enumerate(list(names)):
+                if number % READMITTED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                if (value := names.get(short)) is not None:  # else it was forgotten while others had their turn
+                    self._hold(tenant, Known(kind, value))
+
+    def _hold(self, tenant: str, known: Known) -> None:
+        if worth_knowing(known, self.known.policy(tenant)):
+            self.known.add(tenant, known)
+        else:
+            self.known.discard(tenant, known)
 
     def _forget(self, short: bytes) -> None:
         for (tenant, kind), names in self._names.items():
