@@ -23,7 +23,8 @@ class Kind(StrEnum):
 class Difference(msgspec.Struct, frozen=True, order=True):
     """A finding that differs: the candidate's, or the live one where the candidate has none.
 
-    `path` is a JSON Pointer, or `$text`, `$key`, `$headers`; it may hold names out of the event.
+    `path` is `/` and a name a step, `*` for a position in an array, `/$text`, `/$key` or `/$headers/<name>`; it may
+    hold names out of the event.
     """
 
     path: str
