@@ -40,6 +40,11 @@ class Running(msgspec.Struct, frozen=True):
     digest: str
     recogniser: Recogniser
 
+    @classmethod
+    def of(cls, recogniser: Recogniser) -> "Running":
+        """The rule set of a recogniser."""
+        return cls(recogniser.rules, recogniser.rules.digest(), recogniser)
+
 
 class InUse(msgspec.Struct, frozen=True):
     """The live sets of one moment: a batch is scrubbed with one of these, whatever is published meanwhile."""
@@ -59,7 +64,7 @@ def running(rules: RuleSet) -> Running:
     Raises:
         RuleSetRefused: it cannot be used.
     """
-    return Running(rules, rules.digest(), Recogniser(rules, compiled(rules)))
+    return Running.of(Recogniser(rules, compiled(rules)))
 
 
 class LiveRules:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import msgspec
 
@@ -20,7 +20,7 @@ from streams.gate import Corpus, shortcomings
 from streams.notices import NoticeKind, Refusal, ShadowCounts, kind_of, told
 from streams.reader import Read, read_topic
 from streams.revocations import is_opaque
-from streams.rule_topic import Conflict, RuleTopic
+from streams.rule_topic import Conflict, RuleTable, RuleTopic, decoded, read_rules
 
 REASON = 500  # characters
 TOLD = 50  # shortcomings; a set with more has been told enough
@@ -141,9 +141,7 @@ class Rollout:
 
     def active(self) -> RuleSet:
         """What workers scrub with: the active published set, or the one that settings name."""
-        if self.deployment is None or not self.deployment.active:
-            return rules.load(Path(self._settings.rules) if self._settings.rules else None)
-        return unpack(self._published(self.deployment.active))
+        return _active(self._settings, self._topic.table)
 
     def find(self, name: str) -> PublishedRuleSet:
         """The published set of a version, or of a digest that begins so.
@@ -171,9 +169,7 @@ class Rollout:
 
     def _published(self, digest: str) -> PublishedRuleSet:
         found = [each for each in self._topic.table.published() if each.digest == digest]
-        if not found:
-            raise UserError(f"the rule set {digest[:12]} is not on the rules topic any more")
-        return found[0]
+        return found[0] if found else _gone(digest)
 
     def _check_names(self, seen: Deployment, new: RuleSet) -> None:
         """Outputs say `name@version`: it must name one content for ever, and one deployment."""
@@ -216,6 +212,31 @@ class Rollout:
 def _check_tenants(tenants: Sequence[str]) -> None:
     if not all(map(is_opaque, tenants)):
         raise UserError("a tenant's name is 1 to 128 of A-Z a-z 0-9 . _ : -")
+
+
+def active_rules(settings: Settings) -> RuleSet:
+    """What workers scrub with, for who only looks: the active published set, or the one that settings name.
+
+    Raises:
+        UserError: it cannot be read here.
+    """
+    return _active(settings, read_rules(settings))
+
+
+def _active(settings: Settings, table: RuleTable) -> RuleSet:
+    deployment = table.deployment
+    if deployment is None or not deployment.active:
+        return rules.load(Path(settings.rules) if settings.rules else None)
+    value = table.value(deployment.name, deployment.active)
+    published = decoded(value) if value is not None else None
+    try:
+        return unpack(published) if published is not None else _gone(deployment.active)
+    except RuleSetRefused as refused:
+        raise UserError(f"the active rule set cannot be used here: {refused}", "rmm-scrub rules rollback") from None
+
+
+def _gone(digest: str) -> NoReturn:
+    raise UserError(f"the rule set {digest[:12]} is not on the rules topic any more")
 
 
 def refusals(settings: Settings) -> list[Refusal]:

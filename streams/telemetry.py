@@ -16,7 +16,7 @@ from scrubbers.records import QuarantineReason, Record, Refused, Scrubbed
 from scrubbers.scrub import Bounds, Reading, Scrubber
 from streams.config import Settings
 from streams.lane import Answer
-from streams.live_rules import InUse
+from streams.live_rules import InUse, Running
 from streams.metrics import Metrics
 from streams.quarantine import entry, sealed
 from streams.rows import ContractRow, ContractStatus
@@ -37,17 +37,17 @@ class Telemetry:
         scrubber: Scrubber,
         contracts: Rows[ContractRow],
         metrics: Metrics,
-        rules: InUse,
+        rules: InUse | None = None,
         after: Callable[[Sequence[Reading], float], None] | None = None,
     ) -> None:
-        """`after` hears of each committed batch: what was read, and in how many seconds it was answered."""
+        """`rules`: the scrubber's own if none. `after` hears what a committed batch read, and its seconds."""
         self.settings = settings
         self.keyring = keyring
         self.scrubber = scrubber
         self.contracts = contracts
         self.metrics = metrics
         self._after = after
-        self._next = _Basis(rules, {})
+        self._next = _Basis(rules or InUse(Running.of(scrubber.recogniser)), {})
         self._of_batch = self._next
         # Learned, but not yet committed to the topic: a transaction that aborts loses no name.
         self._unpublished: dict[tuple[str, Known], None] = {}
@@ -74,7 +74,6 @@ class Telemetry:
         outputs = [self._write(record, reading, tally) for record, reading in zip(records, read, strict=True)]
         published = list(self._unpublished)
         outputs += [self._known_output(tenant, known) for tenant, known in published]
-
         seconds = time.monotonic() - started
 
         def committed() -> None:
