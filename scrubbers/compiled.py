@@ -15,14 +15,14 @@ import regex
 from scrubbers.attempts import attempts
 from scrubbers.context import raised, supportive
 from scrubbers.entities import Finding
-from scrubbers.findings import MATCH_SECONDS, RuleFailure, Settler, apart
+from scrubbers.findings import Patience, RuleFailure, Settler, apart
 from scrubbers.prefilter import Prefilter
 from scrubbers.rules import REGEX_FLAGS, Recogniser, RuleSet
 from scrubbers.validators import VALIDATORS, Validator
 from scrubbers.widened import Widened, widen
 
 Span = tuple[int, int]
-_QUICK_ATTEMPTS = 1e7  # of the regex engine: a small part of MATCH_SECONDS
+_QUICK_ATTEMPTS = 1e7  # of the regex engine: a small part of findings.MATCH_SECONDS
 _BY_START = attrgetter("start")
 _REMEMBERED = 20_000  # answers of a validator: the same names and times come again
 
@@ -46,6 +46,7 @@ class _Expression(msgspec.Struct, frozen=True):
     pattern: regex.Pattern
     validator: Validator
     near: _Near | None
+    patience: Patience
     untimed: float  # characters of a text in which it cannot take long: to look at the clock costs as much as a match
 
 
@@ -66,7 +67,7 @@ class CompiledRules:
                 pattern = regex.compile(each.regex, REGEX_FLAGS)
                 near = _near(each.regex, widened) if widened is not None else None
                 untimed = _QUICK_ATTEMPTS / max(1.0, attempts(each.regex))
-                self._expressions.append(_Expression(recogniser, each.score, pattern, valid, near, untimed))
+                self._expressions.append(_Expression(recogniser, each.score, pattern, valid, near, Patience(), untimed))
         self._contexts = {each.name: each.context for each in rules.recognizers}
         self._prefilter = Prefilter(wider, [each.near is not None for each in self._expressions])
 
@@ -142,6 +143,7 @@ def _matches(expression: _Expression, text: str, ends: Sequence[int] | None) -> 
         else:
             spans = _around(expression, expression.near, text, ends)
     except TimeoutError:
+        expression.patience.lose()
         raise RuleFailure(recogniser.name) from None
     if not spans:
         return []
@@ -155,7 +157,7 @@ def _matches(expression: _Expression, text: str, ends: Sequence[int] | None) -> 
 def _everywhere(expression: _Expression, text: str) -> list[Span]:
     if len(text) <= expression.untimed:
         return [match.span() for match in expression.pattern.finditer(text)]
-    return [match.span() for match in expression.pattern.finditer(text, timeout=MATCH_SECONDS)]
+    return [match.span() for match in expression.pattern.finditer(text, timeout=expression.patience.seconds)]
 
 
 def _around(expression: _Expression, near: _Near, text: str, ends: Sequence[int]) -> list[Span]:
@@ -163,7 +165,7 @@ def _around(expression: _Expression, near: _Near, text: str, ends: Sequence[int]
     spans: list[Span] = []
     position = 0  # no further match starts before it
     timed = len(text) > expression.untimed
-    until = monotonic() + MATCH_SECONDS if timed else 0.0
+    until = monotonic() + expression.patience.seconds if timed else 0.0
     for end in ends:
         if end - position < near.shortest:
             continue

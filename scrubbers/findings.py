@@ -18,11 +18,25 @@ _INNER = frozenset({EntityType.COMPUTER_NAME, EntityType.DOMAIN_NAME, EntityType
 _OUTER = frozenset({EntityType.COMPUTER_NAME, EntityType.EMAIL_ADDRESS})
 # Longer than any honest expression takes on a record of the largest size; a batch stays inside its budget.
 MATCH_SECONDS = 1.0
+# Of an expression that keeps failing: a batch in which every record makes it fail must still end long before Kafka
+# takes the worker for dead (max.poll.interval.ms, five minutes).
+LEAST_SECONDS = 0.02
 _REMEMBERED = 20_000
 
 
 class RuleFailure(Exception):
     """A rule did not end in its time; its name is the message, never the text."""
+
+
+class Patience:
+    """How long an expression may take: half as long each time it did not end, until the rules are loaded anew."""
+
+    def __init__(self) -> None:
+        self.seconds = MATCH_SECONDS
+
+    def lose(self) -> None:
+        """Say that it did not end in its time."""
+        self.seconds = max(LEAST_SECONDS, self.seconds / 2)
 
 
 class Settler:
@@ -61,6 +75,7 @@ class _Allowed:
         self._name = rule.name
         self._values = frozenset(value.lower() for value in rule.values)
         self._patterns = [regex.compile(pattern, REGEX_FLAGS) for pattern in rule.patterns]
+        self._patience = Patience()
         self._domains = frozenset(rule.domains)
         self._networks = [ip_network(network) for network in rule.networks]
         self.lets_through = lru_cache(_REMEMBERED)(self._decide)  # the same names come again
@@ -73,8 +88,9 @@ class _Allowed:
         if self._networks and self._in_network(value):
             return True
         try:
-            return any(pattern.fullmatch(value, timeout=MATCH_SECONDS) for pattern in self._patterns)
+            return any(pattern.fullmatch(value, timeout=self._patience.seconds) for pattern in self._patterns)
         except TimeoutError:
+            self._patience.lose()
             raise RuleFailure(self._name) from None
 
     def _in_network(self, value: str) -> bool:

@@ -6,7 +6,7 @@ shred ordinary text.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from scrubbers import aliases, hostnames, rules
 from scrubbers.addresses import parse_ip
@@ -67,12 +67,21 @@ class KnownEntities:
 
     def __init__(self, learning: Learning | None = None) -> None:
         self._learning = learning or rules.load().learning
+        self._policies: Mapping[str, Learning] = {}  # of tenants with another one
         self._values: dict[str, _Names] = {}
         self._versions: dict[str, int] = {}
         self._several: dict[str, set[str]] = {}  # first words of values that have several
         self._aliases: dict[str, Aliases] = {}
         self._learned: dict[str, list[str]] = {}  # in the order of learning; also what was forgotten since
         self._count = 0
+
+    def adopt(self, learning: Learning, policies: Mapping[str, Learning]) -> None:
+        """Learn by another policy from now on, and by others yet for some tenants. What is known stays known."""
+        self._learning, self._policies = learning, policies
+
+    def policy(self, tenant: str) -> Learning:
+        """What decides which names of a tenant are worth knowing."""
+        return self._policies.get(tenant, self._learning)
 
     def add(self, tenant: str, known: Known) -> bool:
         """Remember a name; True if it is new and worth knowing. Then it is decided whether it has an alias."""
@@ -95,7 +104,7 @@ class KnownEntities:
         return self._aliases.setdefault(tenant, Aliases())
 
     def _remember(self, tenant: str, known: Known) -> bool:
-        if not worth_knowing(known, self._learning):
+        if not worth_knowing(known, self.policy(tenant)):
             return False
         values = self._values.setdefault(tenant, {})
         if values.get(known.value) is not None:
@@ -159,7 +168,7 @@ class KnownEntities:
             pieces = [piece.span() for piece in _PIECE.finditer(text, *token.span())]
             found += _whole_host(list(_runs(values, beginnings, text, pieces)), text, token.start())
         if words := self._several.get(tenant):
-            found += _several_words(values, words, text, self._learning.longest_words)
+            found += _several_words(values, words, text, self.policy(tenant).longest_words)
         return found
 
 

@@ -34,6 +34,7 @@ class Recogniser:
     """A rule set over an engine: expressions in every string, and selectors for known fields."""
 
     def __init__(self, rules: RuleSet, engine: Engine) -> None:
+        self.rules = rules
         self.identity = rules.identity
         self.learning = rules.learning
         self._engine = engine

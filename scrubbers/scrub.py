@@ -33,7 +33,7 @@ _LINE = re.compile(r"[^\r\n]+")
 
 
 def _anyone(_: str) -> None:
-    """Admits every tenant: without Kafka there are no contracts to ask."""
+    """Admits every tenant, by the rule set of all: without Kafka there are no contracts to ask."""
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -49,6 +49,7 @@ class Reading(msgspec.Struct, frozen=True):
 
     record: Record
     tenant: str
+    recogniser: Recogniser  # whose findings these are
     text: str
     document: Document | None
     lines: Sequence[tuple[int, Leaf]]
@@ -72,8 +73,10 @@ class Scrubber:
         self.people = people if people is not None else People()  # an empty one is filled later
         self.bounds = bounds or Bounds()
 
-    def read(self, record: Record, admit: Callable[[str], None] = _anyone) -> Reading:
-        """Find everything in a record; `admit` refuses tenants that may not be processed.
+    def read(self, record: Record, admit: Callable[[str], Recogniser | None] = _anyone) -> Reading:
+        """Find everything in a record.
+
+        `admit` refuses tenants that may not be processed, and names the rule set of one that has another.
 
         Raises:
             Refused: the record cannot be scrubbed with certainty, and why.
@@ -82,9 +85,9 @@ class Scrubber:
         envelope = open_envelope(
             record, max_bytes=bounds.record_bytes, max_depth=bounds.depth, tenant_path=bounds.tenant_path
         )
-        admit(envelope.tenant)
+        recogniser = admit(envelope.tenant) or self.recogniser
         try:
-            return self._read(record, envelope)
+            return self._read(record, envelope, recogniser)
         except RuleFailure:
             raise Refused(QuarantineReason.RULE_FAILURE, "detection", envelope.tenant) from None
         except NotText:
@@ -108,39 +111,39 @@ class Scrubber:
             for name, found in reading.headers
         ]
         headers += [
-            ("scrub-ruleset", self.recogniser.identity.encode()),
+            ("scrub-ruleset", reading.recogniser.identity.encode()),
             ("scrub-domain", pseudonymiser.domain.encode()),
             (SCHEME_HEADER, SCHEME.encode()),
             ("scrub-findings", orjson.dumps(counts, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)),
         ]
         return Scrubbed(key, value, headers, reading.tenant, dict(counts), reading.learned)
 
-    def _read(self, record: Record, envelope: Envelope) -> Reading:
+    def _read(self, record: Record, envelope: Envelope, recogniser: Recogniser) -> Reading:
         document, lines = None, []
         if envelope.format is Format.JSON:
             document = read_document(
                 envelope.text,
                 envelope.document,
-                self.recogniser,
+                recogniser,
                 depth=self.bounds.depth,
                 spared=_tenant_member(envelope, self.bounds.tenant_path),
             )
         elif envelope.format is Format.TEXT:
             lines = [
-                (match.start(), read_leaf(match.group(), ("$text",), self.recogniser))
+                (match.start(), read_leaf(match.group(), ("$text",), recogniser))
                 for match in _LINE.finditer(envelope.text)
             ]
-        key = _key_leaf(record.key, self.recogniser, envelope.tenant)
+        key = _key_leaf(record.key, recogniser, envelope.tenant)
         headers = [
-            (_header_name(name, self.recogniser), _header_leaf(name, value, self.recogniser))
+            (_header_name(name, recogniser), _header_leaf(name, value, recogniser))
             for name, value in record.headers
             if name.lower() not in _OWN_HEADERS
         ]
         parts = [leaf for _, leaf in lines] + list(document.leaves if document else ())
         parts += [found for _, found in headers if isinstance(found, Leaf)]
         parts += [key] if key is not None else []
-        taught = dict.fromkeys(known for leaf in parts for known in learned(leaf, self.recogniser))
-        return Reading(record, envelope.tenant, envelope.text, document, lines, key, headers, tuple(taught))
+        taught = dict.fromkeys(known for leaf in parts for known in learned(leaf, recogniser))
+        return Reading(record, envelope.tenant, recogniser, envelope.text, document, lines, key, headers, tuple(taught))
 
 
 class _Editor:

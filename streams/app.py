@@ -6,21 +6,25 @@ from typing import Any
 
 from schemas.errors import UserError
 from scrubbers import rules
-from scrubbers.compiled import CompiledRules
 from scrubbers.keyring import Keyring
 from scrubbers.known import KnownEntities
-from scrubbers.recognise import Recogniser
-from scrubbers.scrub import Bounds, Scrubber
+from scrubbers.published import RuleSetRefused
+from scrubbers.rules import RuleSet
+from scrubbers.scrub import Scrubber
 from streams.audit import AuditLog
 from streams.config import Settings
 from streams.contact_lane import ContactLane
 from streams.contact_table import ContactTable
 from streams.host import ScrubApp, add_lane, new_app
+from streams.live_rules import LOOK_SECONDS, InUse, LiveRules, Running, running
 from streams.metrics import Metrics
+from streams.notices import Notices
 from streams.reversal import Reverser
-from streams.rows import ContractRow, RuleRow
+from streams.rows import ContractRow
+from streams.rule_topic import RuleTable
+from streams.shadow import Shadow
 from streams.tables import KnownTable, Rows, Tables
-from streams.telemetry import Telemetry
+from streams.telemetry import Telemetry, bounds
 from streams.web import add_endpoints
 from streams.web_reverse import add_reversal
 
@@ -28,6 +32,7 @@ log = logging.getLogger(__name__)
 
 KEYRING_SECONDS = 1.0  # a rotation or a shredding reaches every worker within five seconds; look more often
 MEASURE_SECONDS = 5.0
+REPORT_SECONDS = 10.0  # between two reports of what shadow has counted; nothing waits for them
 
 
 def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) -> ScrubApp:
@@ -40,15 +45,24 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
     topics, metrics = settings.named, Metrics()
     rule_set = rules.load(Path(settings.rules) if settings.rules else None)
     known = KnownTable(KnownEntities(rule_set.learning))
-    contracts, published = Rows(ContractRow), Rows(RuleRow)
-    limits = settings.limits
-    scrubber = Scrubber(
-        Recogniser(rule_set, CompiledRules(rule_set)),
-        known.known,
-        Bounds(limits.record_bytes, limits.depth, settings.tenant_path),
-        known.people,
+    contracts, published = Rows(ContractRow), RuleTable()
+    own = _own(rule_set)
+    scrubber = Scrubber(own.recogniser, known.known, bounds(settings), known.people)
+    notices = Notices(settings, metrics)
+    shadow = Shadow(settings, keyring, metrics, notices, identity)
+    telemetry = Telemetry(settings, keyring, scrubber, contracts, metrics, InUse(own), shadow.offer)
+    live = LiveRules(
+        published,
+        own,
+        use=telemetry.use,
+        learn=known.adopt,
+        shadow=shadow,
+        known=known.known,
+        bounds=scrubber.bounds,
+        metrics=metrics,
+        notices=notices,
+        worker=identity,
     )
-    telemetry = Telemetry(settings, keyring, scrubber, contracts, metrics, rule_set.operators)
     contacts = ContactLane(settings, keyring, contracts, metrics, known, telemetry.keys_changed)
     tables = app.followed = Tables(
         settings,
@@ -62,11 +76,15 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
     common: dict[str, Any] = {"settings": settings, "identity": identity, "metrics": metrics}
     common["quarantine"] = telemetry.refuse
 
+    async def scrub_assigned() -> None:
+        await tables.caught_up()
+        await live.settle()
+
     async def contacts_assigned() -> None:
         contacts.owns(contact_lane.assigned)
         await tables.caught_up()
 
-    scrub_lane = add_lane(app, "scrub", telemetry.answer, source=topics.raw, **common)
+    scrub_lane = add_lane(app, "scrub", telemetry.answer, source=topics.raw, on_assigned=scrub_assigned, **common)
     contact_lane = add_lane(
         app,
         "contacts",
@@ -79,7 +97,7 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         **common,
     )
     lanes = (scrub_lane, contact_lane)
-    shown: dict[str, KnownTable | ContactTable | Rows[Any]] = {
+    shown: dict[str, KnownTable | ContactTable | RuleTable | Rows[Any]] = {
         "known-entities": known,
         "contracts": contracts,
         "rules": published,
@@ -98,6 +116,8 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
             contacts.keys_changed()
             log.info("keyring: reloaded")
 
+    _follow_rules(app, tables, live, shadow)
+
     @app.timer(MEASURE_SECONDS)
     async def measure() -> None:
         for lane in lanes:
@@ -108,9 +128,9 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
             metrics.undecodable.labels(name).set(rows.undecodable)
 
     def checks() -> dict[str, bool]:
-        return {"tables": tables.ready, **{lane.name: lane.ready for lane in lanes}}
+        return {"tables": tables.ready, "rules": live.settled, **{lane.name: lane.ready for lane in lanes}}
 
-    add_endpoints(app, metrics, checks, keyring)
+    add_endpoints(app, metrics, checks, keyring, live.detail)
     add_reversal(
         app,
         Reverser(
@@ -122,3 +142,22 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         ),
     )
     return app
+
+
+def _own(rule_set: RuleSet) -> Running:
+    """The set that the worker's settings name, or the shipped one."""
+    try:
+        return running(rule_set)
+    except RuleSetRefused as refused:
+        raise UserError(f"{rule_set.identity} cannot be used: {refused}", "rmm-scrub rules lint") from None
+
+
+def _follow_rules(app: ScrubApp, tables: Tables, live: LiveRules, shadow: Shadow) -> None:
+    @app.timer(LOOK_SECONDS)
+    async def look_at_rules() -> None:
+        if tables.ready:
+            await live.look()
+
+    @app.timer(REPORT_SECONDS)
+    async def report_shadow() -> None:
+        shadow.report()

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import yaml
@@ -71,6 +71,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state_dir: str = ""  # locks and sockets, no data; empty: a folder per user
     web_host: str = "127.0.0.1"
     web_port: int = 6066  # of the first worker process, the next one takes the next port
+    shadow_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1  # of live events that a set in shadow reads, too
     issuer: str = "https://rmm-scrub.invalid/"  # `iss` of Security Event Tokens
     portal_audience: str = "https://portal.invalid/"  # their `aud`
     limits: Limits = Limits()

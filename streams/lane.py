@@ -169,6 +169,8 @@ class Lane(Service):
                     raise
                 failures += 1
                 log.warning("%s: batch will be read again: %s", self.name, error_of(problem).name())
+                # It may have taken so long that Kafka took the worker for dead: it shall not for ever.
+                self._batch_size = max(1, self._batch_size // 2)
                 await self._in_thread(self._rewind, messages)
                 await self.sleep(_backoff(failures))
 

@@ -62,6 +62,30 @@ class Metrics:
             ["table"],
             registry=self.registry,
         )
+        self.rule_set_info = Gauge(
+            "rmm_scrub_rule_set_info",
+            "Rule sets that this worker uses",
+            ["name", "version", "digest", "stage"],
+            registry=self.registry,
+        )
+        self.rule_sets_refused = Counter(
+            "rmm_scrub_rule_set_refused_total", "Published rule sets that could not be used", registry=self.registry
+        )
+        self.shadow_records = Counter(
+            "rmm_scrub_shadow_records_total",
+            "Records of the shadow's share by what it did with them",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.shadow_differences = Counter(
+            "rmm_scrub_shadow_differences_total",
+            "Findings in which the rule set in shadow differs from the live one",
+            ["kind", "type", "rule"],
+            registry=self.registry,
+        )
+        self.notices_lost = Counter(
+            "rmm_scrub_notices_lost_total", "Notices that the findings topic did not take", registry=self.registry
+        )
         self.table_rows = Gauge("rmm_scrub_table_rows", "Rows of a table", ["table"], registry=self.registry)
 
     def batch(self, lane: str, records: int, seconds: float) -> None:

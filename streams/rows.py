@@ -1,4 +1,4 @@
-"""Rows of the tables that others write: contracts and published rule sets."""
+"""Rows of the tables that others write: contracts."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -30,11 +30,3 @@ class ContractRow(msgspec.Struct, frozen=True):
             return schemas.instant(text) if isinstance(text, str) else None
         except ValueError:
             return None
-
-
-class RuleRow(msgspec.Struct, frozen=True):
-    """A published rule set: which one it is."""
-
-    name: str
-    version: str
-    digest: str = ""

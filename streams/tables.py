@@ -19,8 +19,9 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from mode import Service
 
 from scrubbers.entities import EntityType, Known
-from scrubbers.known import KnownEntities
+from scrubbers.known import KnownEntities, worth_knowing
 from scrubbers.people import Form, People
+from scrubbers.rules import Learning
 from streams.config import Settings
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 FOLLOW_SECONDS = 0.2  # how long the follower waits for news; stopping waits no longer
 GATHER_SECONDS = 0.005
 READ_AT_ONCE = 10_000
+READMITTED_AT_ONCE = 2_000  # names; a few milliseconds of the event loop
 
 Apply = Callable[[bytes, bytes | None], None]
 S = TypeVar("S", bound=msgspec.Struct)
@@ -128,6 +130,28 @@ class KnownTable:
     def contacts(self, tenant: str) -> Mapping[str, KnownRow]:
         """What is known of the tenant's contacts, current and erased, by digest."""
         return self._contacts.get(tenant, {})
+
+    async def adopt(self, learning: Learning, policies: Mapping[str, Learning]) -> None:
+        """Learn by other policies, and hold what is in the table against them, as a worker that starts does."""
+        known = self.known
+        tenants = {owner for owner, _ in self._names}
+        concerned = {each for each in tenants if known.policy(each) != policies.get(each, learning)}
+        known.adopt(learning, policies)
+        for (tenant, kind), names in list(self._names.items()):
+            if tenant not in concerned:
+                continue
+            for number, short in enumerate(list(names)):
+                if number % READMITTED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                if (value := names.get(short)) is not None:  # else it was forgotten while others had their turn
+                    self._hold(tenant, Known(kind, value))
+
+    def _hold(self, tenant: str, known: Known) -> None:
+        if worth_knowing(known, self.known.policy(tenant)):
+            alias = self.known.aliases(tenant).of(known.value)
+            self.known.restore(tenant, known if alias == known.value else Known(known.type, known.value, alias))
+        else:
+            self.known.discard(tenant, known)
 
     def _forget(self, short: bytes, key: bytes) -> None:
         digest = key.decode("ascii", "replace")

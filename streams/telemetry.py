@@ -1,19 +1,23 @@
 """The scrub agent: a batch of raw records becomes scrubbed, quarantined and learned ones."""
 
 import logging
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
+import msgspec
 import orjson
 
 from scrubbers.collisions import Collisions
 from scrubbers.entities import EntityType, Known
 from scrubbers.keyring import Keyring, KeyUnavailable
 from scrubbers.pseudonyms import Pseudonymiser
+from scrubbers.recognise import Recogniser
 from scrubbers.records import QuarantineReason, Record, Refused, Scrubbed
 from scrubbers.scrub import Bounds, Reading, Scrubber
 from streams.config import Settings
 from streams.lane import Answer
+from streams.live_rules import InUse, Running
 from streams.metrics import Metrics
 from streams.quarantine import entry, sealed
 from streams.rows import ContractRow, ContractStatus
@@ -34,16 +38,18 @@ class Telemetry:
         scrubber: Scrubber,
         contracts: Rows[ContractRow],
         metrics: Metrics,
-        operators: Mapping[EntityType, str] | None = None,
+        rules: InUse | None = None,
+        after: Callable[[Sequence[Reading], float], None] | None = None,
     ) -> None:
+        """`rules`: the scrubber's own if none. `after` hears what a committed batch read, and its seconds."""
         self.settings = settings
         self.keyring = keyring
         self.scrubber = scrubber
         self.contracts = contracts
         self.metrics = metrics
-        self.operators = operators
-        self._pseudonymisers: dict[str, Pseudonymiser] = {}
-        self._of_batch = self._pseudonymisers
+        self._after = after
+        self._next = _Basis(rules or InUse(Running.of(scrubber.recogniser)), {})
+        self._of_batch = self._next
         # Learned, but not yet committed to the topic: a transaction that aborts loses no name.
         self._unpublished: dict[tuple[str, Known], None] = {}
         self._collisions = Collisions(scrubber.known)
@@ -53,12 +59,16 @@ class Telemetry:
 
         The batch in work keeps the ones it began with: it stays in one key epoch.
         """
-        self._pseudonymisers = {}
+        self._next = _Basis(self._next.rules, {})
+
+    def use(self, rules: InUse) -> None:
+        """Scrub with these rule sets from the next batch on; the batch in work keeps those it began with."""
+        self._next = _Basis(rules, {})
 
     def answer(self, records: Sequence[Record]) -> Answer:
         """Scrub a batch: read all, learn, then write all, so that a name counts wherever it stands."""
-        tally = _Tally()
-        self._of_batch = self._pseudonymisers
+        tally, started = _Tally(), time.monotonic()
+        self._of_batch = self._next
         read = [self._read(record) for record in records]
         for index, reading in enumerate(read):
             if isinstance(reading, Reading) and not self._learn(reading, tally):
@@ -66,11 +76,14 @@ class Telemetry:
         outputs = [self._write(record, reading, tally) for record, reading in zip(records, read, strict=True)]
         published = list(self._unpublished)
         outputs += [self._known_output(tenant, known) for tenant, known in published]
+        seconds = time.monotonic() - started
 
         def committed() -> None:
             for each in published:
                 self._unpublished.pop(each, None)
             tally.count(self.metrics)
+            if self._after is not None:
+                self._after([each for each in read if isinstance(each, Reading)], seconds)
 
         return Answer(outputs, committed)
 
@@ -84,24 +97,30 @@ class Telemetry:
         except Refused as refused:
             return refused
 
-    def _admit(self, tenant: str) -> None:
+    def _admit(self, tenant: str) -> Recogniser:
         contract = self.contracts.get(tenant)
         if contract is None:
             raise Refused(QuarantineReason.UNKNOWN_TENANT, "contract")
         if contract.status is ContractStatus.ENDED:
             raise Refused(QuarantineReason.CONTRACT_ENDED, "contract", tenant)
         self._pseudonymiser(tenant)
+        return self._of_batch.rules.of(tenant).recogniser
 
     def _pseudonymiser(self, tenant: str) -> Pseudonymiser:
-        found = self._of_batch.get(tenant)
+        basis = self._of_batch
+        found = basis.pseudonymisers.get(tenant)
         if found is None:
             try:
-                aliases = self.scrubber.known.aliases(tenant)
-                keys, people = self.keyring.tenant(tenant), self.scrubber.people
-                found = Pseudonymiser(keys, self.operators, aliases=aliases, people=people)
+                known = self.scrubber.known
+                found = Pseudonymiser(
+                    self.keyring.tenant(tenant),
+                    basis.rules.of(tenant).rules.operators,
+                    aliases=known.aliases(tenant),
+                    people=self.scrubber.people,
+                )
             except KeyUnavailable:
                 raise Refused(QuarantineReason.KEY_UNAVAILABLE, "keyring", tenant) from None
-            self._of_batch[tenant] = found
+            basis.pseudonymisers[tenant] = found
         return found
 
     def _learn(self, reading: Reading, tally: "_Tally") -> bool:
@@ -151,6 +170,13 @@ class Telemetry:
         alias = self.scrubber.known.aliases(tenant).of(known.value)
         value = orjson.dumps(row if alias == known.value else {**row, "alias": alias})
         return Output(self.settings.named.known_entities, digest.encode(), value)
+
+
+class _Basis(msgspec.Struct, frozen=True):
+    """What one batch is scrubbed by from its first record to its last."""
+
+    rules: InUse
+    pseudonymisers: dict[str, Pseudonymiser]
 
 
 class _Tally:

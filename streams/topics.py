@@ -69,7 +69,8 @@ TOPICS = (
     Topic("contact_state", _COMPACT, ("scrubber",), ("scrubber",)),
     Topic("revocations", _KEPT, ("portal",), ("scrubber",)),
     Topic("known_entities", _COMPACT, ("scrubber",), ("scrubber", "crm")),
-    Topic("rules", _COMPACT, ("scrubber", "security"), ("security",)),
+    # A rule set is published whole, with its files: the shipped one is 0.15 MB.
+    Topic("rules", {**_COMPACT, "max.message.bytes": str(_RAW_BYTES)}, ("scrubber", "security"), ("security",)),
     Topic("contracts", _COMPACT, ("scrubber",), ("crm", "scrubber")),
     Topic("findings", _KEPT, ("security",), ("scrubber",)),
     Topic("audit", _LONG, ("security",), ("scrubber", "security")),
@@ -239,6 +240,9 @@ class Provisioner:
         yield _Grant("scrubber", "READ", "GROUP", group, prefixed=True)
         yield _Grant("scrubber", "WRITE", "TRANSACTIONAL_ID", group, prefixed=True)
         yield _Grant("scrubber", "DESCRIBE", "TRANSACTIONAL_ID", group, prefixed=True)
+        for log in ("rules", "audit"):  # who publishes rule sets writes both
+            yield _Grant("security", "WRITE", "TRANSACTIONAL_ID", f"{group}-{log}")
+            yield _Grant("security", "DESCRIBE", "TRANSACTIONAL_ID", f"{group}-{log}")
         for reader in ("analytics", "portal", "security"):
             yield _Grant(reader, "READ", "GROUP", f"{reader}-", prefixed=True)
 

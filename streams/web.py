@@ -18,17 +18,22 @@ KEY_SET_SECONDS = int(SIGNING_SETTLES.total_seconds() / 2)
 Checks = Callable[[], Mapping[str, bool]]
 
 
-def add_endpoints(app: Any, metrics: Metrics, checks: Checks, keyring: Keyring) -> None:
+def add_endpoints(
+    app: Any, metrics: Metrics, checks: Checks, keyring: Keyring, rules: Callable[[], Mapping[str, Any]]
+) -> None:
     """Serve health, metrics and the key set of revocations from the Faust app's own web server.
 
-    Live: this process answers. Ready: every check holds (tables caught up, lanes joined).
+    Live: this process answers. Ready: every check holds (tables caught up, lanes joined, rules decided on). `rules`
+    says which rule sets are at work and which were refused: a refused one leaves the worker live and ready.
     """
 
     @app.page("/health")
     async def health(web: Any, request: Any) -> Any:  # noqa: ARG001 - Faust hands it over
         found = dict(checks())
         ready = all(found.values())
-        return web.json({"live": True, "ready": ready, "checks": found}, status=200 if ready else 503)
+        return web.json(
+            {"live": True, "ready": ready, "checks": found, "rules": dict(rules())}, status=200 if ready else 503
+        )
 
     @app.page("/health/live")
     async def live(web: Any, request: Any) -> Any:  # noqa: ARG001

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from schemas.errors import UserError
-from scrubbers import hostnames, rules
+from scrubbers import hostnames
 from scrubbers.entities import EntityType
 from scrubbers.keyring import KeyUnavailable
 from streams import inventory
@@ -17,6 +17,7 @@ from streams.config import load
 from streams.keys import open_keyring
 from streams.publisher import Message, publish
 from streams.reader import read_topic
+from streams.rollout import active_rules
 from streams.tables import KnownRow, Rows
 
 app = typer.Typer(help="Names that a tenant is known to use.", no_args_is_help=True)
@@ -35,7 +36,7 @@ def import_(
 ) -> None:
     """Publish an inventory's names; running workers know them within a second."""
     settings = load()
-    rule_set = rules.load(Path(settings.rules) if settings.rules else None)
+    rule_set = active_rules(settings)
     rows = [row for path in files for row in inventory.read(path)]
     ring = open_keyring(settings, keyring)
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from scrubbers import rules
 from streams.cli import main
 from tests.conftest import Pipeline, record
 from tests.integration.test_exactly_once import worker_pids
@@ -39,7 +40,13 @@ def test_health_and_metrics_say_what_the_worker_does(pipeline: Pipeline) -> None
     assert orjson.loads(body) == {
         "live": True,
         "ready": True,
-        "checks": {"tables": True, "scrub": True, "contacts": True},
+        "checks": {"tables": True, "rules": True, "scrub": True, "contacts": True},
+        "rules": {
+            "active": f"{rules.load().identity} {rules.load().digest()}",
+            "canary": None,
+            "shadow": None,
+            "refused": [],
+        },
     }
     assert b'rmm_scrub_outcomes_total{lane="scrub",outcome="scrubbed"} 1.0' in metrics
     assert b'rmm_scrub_quarantined_total{lane="scrub",reason="malformed_json"} 1.0' in metrics

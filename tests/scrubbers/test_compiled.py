@@ -135,6 +135,20 @@ def test_the_bound_is_for_all_places_that_an_expression_is_tried_at() -> None:
     assert time.monotonic() - began < 3 * MATCH_SECONDS
 
 
+def test_an_expression_that_keeps_failing_gets_less_time() -> None:
+    """So that a batch in which every record makes it fail still ends."""
+    rule = Recogniser("endless", EntityType.COMPUTER_NAME, (Pattern("p", r"(?:a|aa)+b(?!cd)", 0.9),))
+    engine = CompiledRules(RuleSet("mine", "1", (rule,)))
+    for _ in range(6):
+        with pytest.raises(RuleFailure):
+            engine.find("a" * 80 + "bcd")
+    began = time.monotonic()
+    for _ in range(10):
+        with pytest.raises(RuleFailure):
+            engine.find("a" * 80 + "bcd")
+    assert time.monotonic() - began < MATCH_SECONDS
+
+
 EXPRESSIONS = [
     r"(?<![\w.])\w+(?:\.\w+){1,8}(?:com|x)(?!\w)",
     r"(?<=\ba)b+",

@@ -253,3 +253,15 @@ def test_any_known_name_is_found_in_any_surroundings(name: str, before: str, aft
     assert [each.lower() for each in found(known, text)] == (
         [name] if worth_knowing(Known(E.COMPUTER_NAME, name)) else []
     )
+
+
+def test_another_policy_counts_for_what_is_learned_from_then_on() -> None:
+    """What is known stays known; a tenant may have a policy of its own."""
+    known = KnownEntities(Learning())
+    known.add("acme", Known(E.COMPUTER_NAME, "rooster"))
+    strict = Learning(never=frozenset({"rooster", "heron"}))
+    known.adopt(strict, {"borealis": Learning()})
+
+    assert known.contains("acme", Known(E.COMPUTER_NAME, "rooster"))
+    assert not known.add("acme", Known(E.COMPUTER_NAME, "heron"))
+    assert known.add("borealis", Known(E.COMPUTER_NAME, "heron"))
