@@ -8,6 +8,7 @@ never forks.
 
 import hmac
 import logging
+import random
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -35,20 +36,25 @@ from streams.transactions import error_of
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 8  # of a writer that others fence
+ATTEMPTS = 8  # of a writer that others fence; an entry may be there twice if a commit's answer was lost
 CALL_SECONDS = 15.0
-_FENCED = frozenset(
+# Nothing that another attempt would mend; what else goes wrong is another writer at work, or passes.
+_HOPELESS = frozenset(
     {
-        KafkaError._FENCED,  # noqa: SLF001 - its public name
-        KafkaError.INVALID_PRODUCER_EPOCH,
-        KafkaError.PRODUCER_FENCED,
-        KafkaError.CONCURRENT_TRANSACTIONS,
+        KafkaError._TIMED_OUT,  # noqa: SLF001 - its public name, as those below
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError._AUTHENTICATION,  # noqa: SLF001
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     }
 )
-
-Detail = dict[str, str | int | list[str]]
 # A partition's leader that has just changed, or was just made.
 _PASSING = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+
+Detail = dict[str, str | int | list[str]]
 
 
 class Action(StrEnum):
@@ -180,12 +186,12 @@ class AuditLog:
             try:
                 return self._append(event)
             except KafkaException as problem:
-                if error_of(problem).code() not in _FENCED:
+                if error_of(problem).code() in _HOPELESS or attempt == ATTEMPTS - 1:
                     raise AuditFailed(str(error_of(problem).name())) from None
-                time.sleep(0.05 * 2**attempt)  # another writer was at work: behind it
+                time.sleep(random.uniform(0.5, 1.0) * 0.05 * 2**attempt)  # noqa: S311 - not all in step
             except UserError as problem:
                 raise AuditFailed(str(problem)) from None
-        raise AuditFailed("other writers kept fencing this one")
+        raise AssertionError("the last attempt returns or raises")
 
     def _append(self, event: Event) -> Entry:
         producer = Producer(
