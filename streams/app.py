@@ -56,6 +56,7 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         own,
         use=telemetry.use,
         learn=known.adopt,
+        holding=telemetry.holding,
         shadow=shadow,
         known=known.known,
         bounds=scrubber.bounds,

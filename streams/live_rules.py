@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -77,6 +78,7 @@ class LiveRules:
         *,
         use: Callable[[InUse], None],
         learn: Callable[[Learning, Mapping[str, Learning]], Awaitable[None]],
+        holding: Callable[[], AbstractContextManager[None]],
         shadow: Shadow,
         known: KnownEntities,
         bounds: Bounds,
@@ -84,11 +86,15 @@ class LiveRules:
         notices: Notices,
         worker: str,
     ) -> None:
-        """`use` takes live sets up; `learn` the policy of the active set, and those of tenants with another."""
+        """`use` takes live sets up; `learn` the policy of the active set, and those of tenants with another.
+
+        `holding` keeps the processor free while a live set is compiled.
+        """
         self._table = table
         self._own = own
         self._use = use
         self._learn = learn
+        self._holding = holding
         self._shadow = shadow
         self._known = known
         self._bounds = bounds
@@ -182,7 +188,8 @@ class LiveRules:
         place = (digest, sha256(value or b"").digest())
         if place not in self._refused:
             try:
-                loaded = await asyncio.to_thread(_loaded, value, name, digest)
+                with self._holding() if shared else nullcontext():
+                    loaded = await asyncio.to_thread(_loaded, value, name, digest)
             except RuleSetRefused as refused:
                 self._refuse(place, name, stage, refused)
             else:

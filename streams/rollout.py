@@ -98,7 +98,8 @@ class Rollout:
         if self.deployment is not None and deploying.is_there(seen, new.rules.digest(), place):
             return Outcome(seen, changed=False)
         try:
-            found = tuple(shortcomings(new.rules, self.active(), corpus or {})[:TOLD])
+            before = self.active() if corpus else new.rules  # one that is broken keeps nobody from replacing it
+            found = tuple(shortcomings(new.rules, before, corpus or {})[:TOLD])
         except RuleSetRefused as refused:
             raise UserError(f"{new.rules.identity} cannot be used: {refused}", "rmm-scrub rules lint") from None
         if found and not force:

@@ -1,9 +1,11 @@
 """The scrub agent: a batch of raw records becomes scrubbed, quarantined and learned ones."""
 
 import logging
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 import orjson
@@ -26,6 +28,9 @@ from streams.transactions import Output
 
 log = logging.getLogger(__name__)
 STAGE = "scrub"
+# A rule set that is being compiled gets the processor for so long: with events waiting it would take thrice its time,
+# and more than the five seconds within which a published set is at work.
+HOLD_SECONDS = 2.0
 
 
 class Telemetry:
@@ -50,6 +55,8 @@ class Telemetry:
         self._after = after
         self._next = _Basis(rules or InUse(Running.of(scrubber.recogniser)), {})
         self._of_batch = self._next
+        self._free = threading.Event()
+        self._free.set()
         # Learned, but not yet committed to the topic: a transaction that aborts loses no name.
         self._unpublished: dict[tuple[str, Known], None] = {}
         self._collisions = Collisions(scrubber.known)
@@ -65,8 +72,18 @@ class Telemetry:
         """Scrub with these rule sets from the next batch on; the batch in work keeps those it began with."""
         self._next = _Basis(rules, {})
 
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Begin no batch for a moment (`HOLD_SECONDS` at most): what is done meanwhile needs the processor."""
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._free.set()
+
     def answer(self, records: Sequence[Record]) -> Answer:
         """Scrub a batch: read all, learn, then write all, so that a name counts wherever it stands."""
+        self._free.wait(HOLD_SECONDS)
         tally, started = _Tally(), time.monotonic()
         self._of_batch = self._next
         read = [self._read(record) for record in records]
