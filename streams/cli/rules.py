@@ -8,11 +8,12 @@ import typer
 from scrubbers import rules
 from scrubbers.compiled import CompiledRules
 from scrubbers.examples import failures
-from streams.cli import console, evaluation
+from streams.cli import console, evaluation, explanation
 
 app = typer.Typer(help="Rule sets: check them, run their examples.", no_args_is_help=True)
 
 app.command("eval", epilog=evaluation.EPILOG)(evaluation.evaluate_rules)
+app.command("explain", epilog=explanation.EPILOG)(explanation.explain)
 
 RuleFile = Annotated[Path | None, typer.Option("--rules", help="A file or folder; default: the shipped set.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
