@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import orjson
@@ -23,6 +24,21 @@ def read(paths: Sequence[Path]) -> dict[str, Sequence[LabelledText]]:
         for source, number, line in lines([path]):
             cases.append(_case(line, f"{source} line {number}"))
     return dict(corpus)
+
+
+def events(paths: Sequence[Path]) -> list[Any]:
+    """The events of NDJSON files, as parsed.
+
+    Raises:
+        UserError: a file cannot be read or a line is not JSON, with its place.
+    """
+    found = []
+    for source, number, line in lines(paths):
+        try:
+            found.append(orjson.loads(line))
+        except orjson.JSONDecodeError:
+            raise UserError(f"{source} line {number}: not JSON") from None
+    return found
 
 
 def _case(line: bytes, place: str) -> LabelledText:
