@@ -12,12 +12,13 @@ from scrubbers import rules
 from scrubbers.examples import failures
 from scrubbers.problems import Check, Problem, Severity
 from streams import corpora
-from streams.cli import console, evaluation, explanation
+from streams.cli import comparison, console, evaluation, explanation
 
 app = typer.Typer(help="Rule sets: check, explain, measure and compare them.", no_args_is_help=True)
 
 app.command("eval", epilog=evaluation.EPILOG)(evaluation.evaluate_rules)
 app.command("explain", epilog=explanation.EPILOG)(explanation.explain)
+app.command("diff", epilog=comparison.EPILOG)(comparison.diff)
 
 RuleFile = Annotated[Path | None, typer.Option("--rules", help="A file or folder; default: the shipped set.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
