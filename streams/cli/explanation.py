@@ -1,6 +1,5 @@
 """`rmm-scrub rules explain`: why a text or an event is scrubbed as it is."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +17,7 @@ from scrubbers.reading import NotText
 from scrubbers.trace import Fate, Source
 from streams import inventory
 from streams.cli import console
+from streams.cli.given import given
 from streams.config import load
 from streams.keys import open_keyring
 
@@ -42,7 +42,7 @@ def explain(
     rows = inventory.knowns(inventory.read(known)) if known else ()
     names = [each for owner, each in rows if tenant is None or owner in (None, tenant)]
     explainer = Explainer(rule_set, names, _pseudonymiser(rule_set, tenant, keyring))
-    explained = _explained(explainer, _given(text), event=event)
+    explained = _explained(explainer, given(text), event=event)
     presidio = _presidio(rule_set, explained) if engine == "reference" else None
     if as_json:
         console.print_json({**msgspec.to_builtins(explained), **({} if presidio is None else {"presidio": presidio})})
@@ -65,26 +65,6 @@ def _explained(explainer: Explainer, text: str, *, event: bool) -> Explanation:
         raise UserError(f"rule {problem} did not end in time", "rmm-scrub rules lint") from None
     except NotText:
         raise UserError("a base64 member does not hold text: such an event goes to quarantine") from None
-
-
-def _given(text: str) -> str:
-    """The text itself, or what stands in the file of that name; without the line break at its end."""
-    try:
-        if text == "-":
-            return sys.stdin.buffer.read().decode().rstrip("\r\n")
-        path = Path(text)
-        return path.read_text(encoding="utf-8").rstrip("\r\n") if _is_file(path) else text
-    except UnicodeDecodeError:
-        raise UserError("the input is not UTF-8") from None
-    except OSError as problem:
-        raise UserError(f"the file cannot be read: {problem.strerror}") from None
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a text longer than a file's name can be
-        return False
 
 
 def _pseudonymiser(rule_set: rules.RuleSet, tenant: str | None, keyring: Path | None) -> Pseudonymiser | None:

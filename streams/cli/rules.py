@@ -12,13 +12,14 @@ from scrubbers import rules
 from scrubbers.examples import failures
 from scrubbers.problems import Check, Problem, Severity
 from streams import corpora
-from streams.cli import comparison, console, evaluation, explanation
+from streams.cli import comparison, console, corpus, evaluation, explanation
 
 app = typer.Typer(help="Rule sets: check, explain, measure and compare them.", no_args_is_help=True)
 
 app.command("eval", epilog=evaluation.EPILOG)(evaluation.evaluate_rules)
 app.command("explain", epilog=explanation.EPILOG)(explanation.explain)
 app.command("diff", epilog=comparison.EPILOG)(comparison.diff)
+app.add_typer(corpus.app, name="corpus")
 
 RuleFile = Annotated[Path | None, typer.Option("--rules", help="A file or folder; default: the shipped set.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
