@@ -60,19 +60,29 @@ class Settler:
         strong = [self._marked(text, each) for each in found if each.score >= self._thresholds[each.type]]
         return resolved(strong)  # marked before: what passes takes nothing with it that does not
 
-    def _marked(self, text: str, finding: Finding) -> Finding:
+    def threshold(self, kind: EntityType) -> float:
+        """The least score of a finding of a type."""
+        return self._thresholds[kind]
+
+    def allowing(self, text: str, finding: Finding) -> str | None:
+        """The allow rule that lets a finding through, by its name.
+
+        Raises:
+            RuleFailure: an allow rule's expression did not end in its time.
+        """
         allowed = self._allowed[finding.type]
         if not allowed:
-            return finding
+            return None
         value = text[finding.start : finding.end]
-        if any(rule.lets_through(value) for rule in allowed):
-            return msgspec.structs.replace(finding, allowed=True)
-        return finding
+        return next((rule.name for rule in allowed if rule.lets_through(value)), None)
+
+    def _marked(self, text: str, finding: Finding) -> Finding:
+        return finding if self.allowing(text, finding) is None else msgspec.structs.replace(finding, allowed=True)
 
 
 class _Allowed:
     def __init__(self, rule: Allow) -> None:
-        self._name = rule.name
+        self.name = rule.name
         self._values = frozenset(value.lower() for value in rule.values)
         self._patterns = [regex.compile(pattern, REGEX_FLAGS) for pattern in rule.patterns]
         self._patience = Patience()
@@ -91,7 +101,7 @@ class _Allowed:
             return any(pattern.fullmatch(value, timeout=self._patience.seconds) for pattern in self._patterns)
         except TimeoutError:
             self._patience.lose()
-            raise RuleFailure(self._name) from None
+            raise RuleFailure(self.name) from None
 
     def _in_network(self, value: str) -> bool:
         written = parse_ip(value)

@@ -35,6 +35,7 @@ class Leaf(msgspec.Struct, frozen=True, gc=False):
     inner: "Document | None" = None
     decoded: "Leaf | None" = None
     ordinal: int = 0
+    is_key: bool = False
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -70,7 +71,7 @@ def read_document(
         full = path + leaf.path
         if leaf.is_key:
             findings = recogniser.key(leaf.text)
-            read.append(Leaf(full, leaf.text, findings, ordinal=leaf.ordinal))
+            read.append(Leaf(full, leaf.text, findings, ordinal=leaf.ordinal, is_key=True))
         else:
             read.append(read_leaf(leaf.text, full, recogniser, ordinal=leaf.ordinal, depth=depth, nested=nested))
     return Document(text, spans, read)

@@ -82,11 +82,11 @@ class Recogniser:
         found = self._engine.find(text, keys=keys)
         if field is None:
             return found
-        by_field = self._settler.settle(text, list(_field_findings(text, field)))
+        by_field = self._settler.settle(text, list(field_findings(text, field)))
         return resolved([*by_field, *found]) if by_field else found
 
 
-def _field_findings(text: str, field: FieldRule) -> Iterator[Finding]:
+def field_findings(text: str, field: FieldRule) -> Iterator[Finding]:
     """What a field's type makes of its value."""
     for part in _PARTS.get(field.type, _whole)(text, field.type):
         yield Finding(part.start, part.end, part.type, FIELD_SCORE, field.name)

@@ -14,11 +14,13 @@ from typing import Any
 import msgspec
 import orjson
 import regex
-import yaml
 
 import schemas
-from schemas.errors import UserError
+from scrubbers import rulefiles
 from scrubbers.entities import EntityType
+from scrubbers.rulefiles import Flaw, RuleFile, RuleProblem
+
+__all__ = ["Allow", "FieldRule", "Learning", "Pattern", "Recogniser", "RuleProblem", "RuleSet", "load"]
 
 SHIPPED = Path(__file__).parent / "rules"
 _LEARNING = SHIPPED / "learning.yaml"
@@ -114,10 +116,6 @@ class RuleSet(msgspec.Struct, frozen=True):
         return hashlib.sha256(orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-class RuleProblem(UserError):
-    """A rule set that cannot be used: each problem names file and line."""
-
-
 def load(path: Path | None = None) -> RuleSet:
     """The rule set in a file or folder; the shipped one by default.
 
@@ -134,20 +132,19 @@ def _shipped() -> RuleSet:
 
 def _load(path: Path) -> RuleSet:
     merged: dict[str, Any] = {}
-    problems: list[str] = []
+    flaws: list[Flaw] = []
     names: set[str] = set()
-    for file in _files(path):
-        tree, node = _parsed(file)
-        problems += _violations(file, tree, node, names)
-        if not problems:
-            _merge(merged, tree)
-    if problems:
-        raise RuleProblem(problems[0], *problems[1:], "docs/rules.md describes the format")
+    for file in rulefiles.read(path):
+        flaws += _flaws(file, names)
+        if not flaws:
+            _merge(merged, file.tree)
+    if flaws:
+        raise RuleProblem(flaws, "docs/rules.md describes the format")
     for required in ("name", "version"):
         if required not in merged:
-            raise RuleProblem(f"{path}: the rule set has no {required}")
+            raise RuleProblem([Flaw(str(path), 0, f"the rule set has no {required}")])
     if "learning" not in merged:  # a set that says nothing of it must not learn `server` and shred text
-        merged["learning"] = _parsed(_LEARNING)[0]["learning"]
+        merged["learning"] = rulefiles.read_file(_LEARNING).tree["learning"]
     merged["recognizers"] = [_plain(rule) for rule in merged.get("recognizers", ()) if rule.get("enabled", True)]
     return msgspec.convert(merged, RuleSet)
 
@@ -160,34 +157,14 @@ def _plain(rule: dict[str, Any]) -> dict[str, Any]:
     return {**rule, "context": list(dict.fromkeys(words))}
 
 
-def _files(path: Path) -> Sequence[Path]:
-    if path.is_dir():
-        return sorted(path.glob("*.yaml"))
-    if not path.is_file():
-        raise RuleProblem(f"{path}: no such rule set")
-    return [path]
-
-
-def _parsed(file: Path) -> tuple[Any, yaml.Node | None]:
-    try:
-        text = file.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        return yaml.safe_load(text), node
-    except yaml.YAMLError as problem:
-        mark = getattr(problem, "problem_mark", None)
-        raise RuleProblem(f"{file}:{mark.line + 1 if mark else 1}: not valid YAML") from None
-    except (OSError, UnicodeDecodeError):
-        raise RuleProblem(f"{file}: cannot be read") from None
-
-
-def _violations(file: Path, tree: Any, node: yaml.Node | None, names: set[str]) -> list[str]:
+def _flaws(file: RuleFile, names: set[str]) -> list[Flaw]:
     """What is wrong in a file; `names` are those of the rules before it, and get its own."""
-    found = [(_steps(each.pointer), each.message) for each in schemas.check("rule-set", tree)]
-    twice = [] if found else list(_members_written_twice(node))
+    found = [(_steps(each.pointer), each.message) for each in schemas.check("rule-set", file.tree)]
+    twice = [] if found else list(file.members_written_twice())
     if not found:
-        found = [*_bad_expressions(tree), *_names_used_twice(tree, names)]
-    problems = [(_line(node, place), f"{_pointer(place)}: {message}") for place, message in found]
-    return [f"{file}:{line}: {problem}" for line, problem in sorted([*problems, *twice])]
+        found = [*_bad_expressions(file.tree), *_names_used_twice(file.tree, names)]
+    flaws = [Flaw(str(file.path), file.line(place), f"{_pointer(place)}: {message}") for place, message in found]
+    return sorted([*flaws, *(Flaw(str(file.path), line, f"{name}: is written twice") for line, name in twice)])
 
 
 def _names_used_twice(tree: dict[str, Any], names: set[str]) -> Iterator[tuple[list[str | int], str]]:
@@ -197,20 +174,6 @@ def _names_used_twice(tree: dict[str, Any], names: set[str]) -> Iterator[tuple[l
             if rule["name"] in names:
                 yield [kind, index, "name"], "another rule has this name"
             names.add(rule["name"])
-
-
-def _members_written_twice(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
-    """YAML keeps the last of two members without a word, and a rule would be lost."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if str(key.value) in seen:
-                yield int(key.start_mark.line) + 1, f"{key.value}: is written twice"
-            seen.add(str(key.value))
-            yield from _members_written_twice(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _members_written_twice(item)
 
 
 def _bad_expressions(tree: dict[str, Any]) -> Iterator[tuple[list[str | int], str]]:
@@ -252,26 +215,6 @@ def _is_network(text: str) -> bool:
 
 def _steps(pointer: str) -> list[str | int]:
     return [int(step) if step.isdigit() else step for step in pointer.split("/")[1:]]
-
-
-def _line(node: yaml.Node | None, place: Sequence[str | int]) -> int:
-    """The line on which the value at a path stands, or the nearest value around it."""
-    if node is None:
-        return 1
-    for step in place:
-        inner = _inner(node, step)
-        if inner is None:
-            break
-        node = inner
-    return int(node.start_mark.line) + 1
-
-
-def _inner(node: yaml.Node, step: str | int) -> yaml.Node | None:
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-        return node.value[step] if step < len(node.value) else None
-    if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in node.value if key.value == str(step)), None)
-    return None
 
 
 def _pointer(place: Sequence[str | int]) -> str:

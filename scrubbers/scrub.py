@@ -8,6 +8,7 @@ import base64
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 import orjson
@@ -102,7 +103,7 @@ class Scrubber:
             Refused: a rule did not end in its time.
         """
         counts: Counter[EntityType] = Counter()
-        edit = _Editor(self.known, self.people, pseudonymiser, reading.tenant, counts)
+        edit = Editor(self.known, self.people, pseudonymiser, reading.tenant, counts)
         record = reading.record
         value = None if record.value is None else splice(reading.text, list(edit.value(reading))).encode()
         key = record.key if reading.key is None else edit.leaf_text(reading.key).encode()
@@ -126,7 +127,7 @@ class Scrubber:
                 envelope.document,
                 recogniser,
                 depth=self.bounds.depth,
-                spared=_tenant_member(envelope, self.bounds.tenant_path),
+                spared=tenant_member(envelope.document, envelope.tenant, self.bounds.tenant_path),
             )
         elif envelope.format is Format.TEXT:
             lines = [
@@ -146,7 +147,7 @@ class Scrubber:
         return Reading(record, envelope.tenant, recogniser, envelope.text, document, lines, key, headers, tuple(taught))
 
 
-class _Editor:
+class Editor:
     """Turns findings, with those of known entities, into edits; counts what it replaces."""
 
     def __init__(
@@ -214,10 +215,9 @@ def _bracketed(text: str, finding: Finding, surface: str, replacement: str) -> s
     return f"[{replacement}]"
 
 
-def _tenant_member(envelope: Envelope, tenant_path: str) -> Path | None:
+def tenant_member(document: Any, tenant: str, tenant_path: str) -> Path:
     """Where the tenant's id stands in the event: it is not personal, and readers route by it."""
-    document = envelope.document
-    if isinstance(document, dict) and document.get("tenantid") == envelope.tenant and "specversion" in document:
+    if isinstance(document, dict) and document.get("tenantid") == tenant and "specversion" in document:
         return ("tenantid",)
     return tuple(tenant_path.split("."))
 

@@ -12,7 +12,7 @@ import msgspec
 import orjson
 from confluent_kafka import KafkaException, Producer
 
-from scrubbers.compare import Difference
+from scrubbers.divergence import Difference
 from scrubbers.published import Unusable
 from scrubbers.records import Headers, Record
 from scrubbers.seal import seal, unseal

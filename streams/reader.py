@@ -1,4 +1,4 @@
-"""Read a whole topic once, as it is now: committed records from the beginning to the present end."""
+"""Read a topic once, as it is now: committed records up to the present end, all of them or the last ones."""
 
 from collections.abc import Iterator
 
@@ -21,8 +21,8 @@ class Read(msgspec.Struct, frozen=True):
     headers: list[tuple[str, bytes]]
 
 
-def read_topic(settings: Settings, topic: str) -> Iterator[Read]:
-    """Every committed record of the topic, partition by partition order kept.
+def read_topic(settings: Settings, topic: str, *, last: int | None = None) -> Iterator[Read]:
+    """Every committed record of the topic, partition by partition order kept; or the `last` of each partition.
 
     Raises:
         UserError: there is no such topic.
@@ -43,6 +43,9 @@ def read_topic(settings: Settings, topic: str) -> Iterator[Read]:
         consumer.assign(places)
         consumer.seek_to_beginning(*places)
         ends = consumer.end_offsets(places)
+        if last is not None:
+            for place, begin in consumer.beginning_offsets(places).items():
+                consumer.seek(place, max(begin, ends[place] - last))
         while any(consumer.position(place) < end for place, end in ends.items()):
             for records in consumer.poll(timeout_ms=500).values():
                 for each in records:
@@ -58,6 +61,16 @@ def read_topic(settings: Settings, topic: str) -> Iterator[Read]:
                         )
     finally:
         consumer.close()
+
+
+def read_last(settings: Settings, topic: str, count: int) -> list[Read]:
+    """The last records of a topic over all its partitions, the newest last.
+
+    Raises:
+        UserError: there is no such topic.
+    """
+    found = sorted(read_topic(settings, topic, last=count), key=lambda each: (each.timestamp, each.offset))
+    return found[-count:]
 
 
 def security(settings: Settings) -> dict[str, str]:

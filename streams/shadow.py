@@ -16,7 +16,7 @@ from zlib import crc32
 
 import msgspec
 
-from scrubbers.compare import Difference, differences
+from scrubbers.divergence import Difference, differences
 from scrubbers.keyring import Keyring
 from scrubbers.recognise import Recogniser
 from scrubbers.records import Record, Refused

@@ -144,6 +144,8 @@ def _measure(tally: Tally) -> dict[str, Any]:
 
 
 def _show(cold: Result, known: Result, both: Engines | None) -> None:
+    if not console.out.is_terminal:
+        console.out.width = _WIDTH  # else 80: types would be cut off
     console.out.print(_table("nothing known, each text alone", cold), width=_WIDTH)
     console.out.print(_table("the names labelled in each file known", known), width=_WIDTH)
     touched, lookalikes = cold.lookalikes()
