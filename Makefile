@@ -23,7 +23,7 @@ lint: $(STAMP)
 	@$(BIN)/rmm-scrub rules test
 
 test: lint
-	@$(BIN)/python -m pytest -q -m "not soak"
+	@$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist loadfile
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks

@@ -168,6 +168,24 @@ def _configure(folder: Path, classpath: str) -> int:
     return port
 
 
+def free_run(count: int) -> int:
+    """The first of so many free ports in a row: worker n of a supervisor takes the n-th."""
+    for _ in range(1_000):
+        [first] = free_ports(1)
+        if first + count < 65_536 and all(map(_is_free, range(first, first + count))):
+            return first
+    raise UserError(f"there are no {count} free ports in a row")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as tried:
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:

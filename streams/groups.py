@@ -12,9 +12,10 @@ from streams.reader import security
 class Group:
     """One consumer group and the topic it reads."""
 
-    def __init__(self, settings: Settings, lane: str, topic: str) -> None:
+    def __init__(self, settings: Settings, lane: str, topic: str, *, own: bool = False) -> None:
+        """The group of a lane of these settings; `own`: `lane` is the whole name of a group that is not ours."""
         self._admin = KafkaAdminClient(bootstrap_servers=settings.bootstrap, **security(settings))
-        self._name = f"{settings.group}-{lane}"
+        self._name = lane if own else f"{settings.group}-{lane}"
         self._topic = topic
         self._partitions = settings.partitions
 

@@ -44,7 +44,7 @@ class Pipeline:
 
     def __init__(self, bootstrap: str, folder: Path, **options: object) -> None:
         name = f"t{uuid.uuid4().hex[:8]}"
-        base = {"topic_prefix": f"{name}.", "group": name, "partitions": 4, "web_port": embedded.free_ports(1)[0]}
+        base = {"topic_prefix": f"{name}.", "group": name, "partitions": 4, "web_port": embedded.free_run(4)}
         self.folder = folder
         self.settings = Settings(
             bootstrap=bootstrap,

@@ -4,6 +4,7 @@ An account's `externalId` is `tenant/contact`. SCIM knows no sessions: ours end 
 extension attribute that the portal's login compares with a session's start.
 """
 
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,10 +17,15 @@ from tokens import Event
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 EXTENSION = "urn:example:params:scim:schemas:extension:portal:2.0:User"
 CALL_SECONDS = 10.0
+_PASSING = frozenset({401, 403, 404, 408, 409, 425, 429})  # our credentials, a deployment, a conflict, too much at once
 
 
 class Unavailable(Exception):
     """SCIM does not answer, or says that it is its own fault: try again later."""
+
+
+class Rejected(Exception):
+    """SCIM says that it will never do this: somebody must look at it."""
 
 
 class Accounts:
@@ -34,6 +40,7 @@ class Accounts:
 
         Raises:
             Unavailable: it could not be done now.
+            Rejected: SCIM will not do it.
         """
         users = list(self._users(event))
         for user in users:
@@ -53,6 +60,8 @@ class Accounts:
         while True:
             page = self._call("GET", f"/Users?{query}&startIndex={start}")
             found = page.get("Resources", [])
+            if not all(_is_of(each, event) for each in found):
+                raise Rejected("SCIM's answer holds accounts that were not asked for")  # it ignored the filter
             yield from found
             start += len(found)
             if not found or start > page["totalResults"]:
@@ -71,11 +80,18 @@ class Accounts:
         except urllib.error.HTTPError as problem:
             if method == "DELETE" and problem.code == 404:  # gone already
                 return {}
+            if 400 <= problem.code < 500 and problem.code not in _PASSING:
+                raise Rejected(f"SCIM says {problem.code}") from None
             raise Unavailable(f"SCIM says {problem.code}") from None
         except OSError as problem:
             raise Unavailable(type(problem).__name__) from None
         decoded: dict[str, Any] = orjson.loads(content) if content else {}
         return decoded
+
+
+def _is_of(user: dict[str, Any], event: Event) -> bool:
+    place, external = f"{event.tenant}/{event.contact}", str(user.get("externalId", ""))
+    return external == place if event.contact else external.startswith(place)
 
 
 def _operations(event: Event, user: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -86,11 +102,12 @@ def _operations(event: Event, user: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield _replace("active", True)
         case "session-revoked":
             after = user.get(EXTENSION, {}).get("sessionsValidAfter", 0)
-            yield _replace(f"{EXTENSION}:sessionsValidAfter", max(after, event.at))
+            # Now, not when the event was made: sessions that began in between end, too.
+            yield _replace(f"{EXTENSION}:sessionsValidAfter", max(after, event.at, int(time.time())))
         case "token-claims-change":
-            claims = event.body.get("claims", {})
-            yield _replace("roles", [{"value": each} for each in claims.get("roles", [])])
-            yield _replace("entitlements", [{"value": each} for each in claims.get("rights", [])])
+            claims = event.body["claims"]
+            yield _replace("roles", [{"value": each} for each in claims["roles"]])
+            yield _replace("entitlements", [{"value": each} for each in claims["rights"]])
         case "identifier-changed":
             yield _replace(f"{EXTENSION}:identifiersToVerify", event.body.get("changed", []))
 

@@ -19,12 +19,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import orjson
-from accounts import Accounts, Unavailable
+from accounts import Accounts, Rejected, Unavailable
 from aiohttp import web
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 from scim import Store, application
-from tokens import Event, Refused, Verifier
+from tokens import Event, Refused, Unknown, Verifier
 
 log = logging.getLogger("portal")
 WAITS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds between attempts while SCIM is away; the last one repeats
@@ -39,6 +40,7 @@ class Seen:
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS seen (issuer TEXT, jti TEXT, at INTEGER, PRIMARY KEY (issuer, jti))"
         )
+        self._db.execute("CREATE TABLE IF NOT EXISTS refused (at INTEGER, why TEXT, token BLOB)")
 
     def __contains__(self, event: Event) -> bool:
         query = "SELECT 1 FROM seen WHERE issuer = ? AND jti = ?"
@@ -48,6 +50,11 @@ class Seen:
         """Remember one; on disk when this returns."""
         with self._db:
             self._db.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (event.issuer, event.jti, int(time.time())))
+
+    def keep(self, token: bytes, why: str) -> None:
+        """Keep a token that was not acted on, for people to look at."""
+        with self._db:
+            self._db.execute("INSERT INTO refused VALUES (?, ?, ?)", (int(time.time()), why, token))
 
 
 class Portal:
@@ -62,8 +69,8 @@ class Portal:
         """`applied`, or `repeated`.
 
         Raises:
-            Refused: the token is not to be acted on.
-            Unavailable: not now.
+            Refused, Rejected: the token is not to be acted on, or cannot be.
+            Unknown, Unavailable: not now.
         """
         event = self._verifier.verify(token)
         if event in self._seen:
@@ -79,10 +86,11 @@ class Portal:
         while not stopped():
             try:
                 return self.take(token)
-            except Refused as refused:
-                log.error("refused (%s): %s", refused.code, refused)  # noqa: TRY400 - the message says it all
+            except (Refused, Rejected) as refused:
+                log.error("not applied, kept: %s", refused)  # noqa: TRY400 - the message says it all
+                self._seen.keep(token, str(refused))
                 return "refused"
-            except Unavailable as problem:
+            except (Unknown, Unavailable) as problem:
                 log.warning("accounts cannot be changed now: %s", problem)
                 time.sleep(WAITS[min(attempt, len(WAITS) - 1)])
                 attempt += 1
@@ -105,6 +113,7 @@ def run(portal: Portal, options: argparse.Namespace) -> None:
         group_id=options.group,
         session_timeout_ms=6_000,  # the least that Kafka allows: so long the place of one that died stays empty
         heartbeat_interval_ms=2_000,
+        max_poll_interval_ms=86_400_000,  # accounts may be away for hours: our place is kept, and nothing is skipped
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -118,7 +127,10 @@ def run(portal: Portal, options: argparse.Namespace) -> None:
                 taken = record.offset + 1
             if taken:
                 done = OffsetAndMetadata(taken, "", -1)
-                consumer.commit({TopicPartition(place.topic, place.partition): done})
+                try:
+                    consumer.commit({TopicPartition(place.topic, place.partition): done})
+                except KafkaError as problem:  # the partition is another's now: what it applies again changes nothing
+                    log.warning("not committed: %s", type(problem).__name__)
     consumer.close()
 
 
@@ -132,7 +144,9 @@ def receiver(portal: Portal) -> web.Application:
             await asyncio.to_thread(portal.take, await request.read())
         except Refused as refused:
             return _refusal(refused.code, str(refused))
-        except Unavailable:
+        except Rejected as rejected:
+            return _refusal("invalid_request", str(rejected))
+        except (Unknown, Unavailable):
             return web.Response(status=503, headers={"Retry-After": "1"})
         return web.Response(status=202)
 

@@ -30,6 +30,10 @@ REFRESH_SECONDS = 60.0  # an unknown key makes us fetch the set again, but not m
 FETCH_SECONDS = 5.0
 
 
+class Unknown(Exception):
+    """The issuer's key set cannot be read now, or not yet again: the same token may be right later."""
+
+
 class Refused(Exception):
     """A token that must not be acted on: `code` is RFC 8935's (section 2.4), the text holds nothing of it."""
 
@@ -64,13 +68,14 @@ class Verifier:
         self._issuer = issuer
         self._audience = audience
         self._keys: dict[str, Any] = {}
-        self._fetched = 0.0
+        self._fetched = -REFRESH_SECONDS
 
     def verify(self, token: bytes | str) -> Event:
         """The event of a token.
 
         Raises:
             Refused: it breaks a rule.
+            Unknown: it cannot be told now.
         """
         text = token.decode("ascii", "replace") if isinstance(token, bytes) else token
         claims = self._claims(text)
@@ -84,8 +89,10 @@ class Verifier:
         if kind not in KNOWN or not isinstance(body, dict):
             raise Refused("invalid_request", "the event is not one of the profile")
         tenant, contact = _subject(claims.get("sub_id"), claims["iss"])
-        if not contact and not (kind == CAEP + "session-revoked" and body.get("initiating_entity") == "policy"):
+        if not contact and not _is_contract_end(kind, body):
             raise Refused("invalid_request", "only the end of a contract addresses a whole tenant")
+        if kind == CAEP + "token-claims-change" and not _has_claims(body):
+            raise Refused("invalid_request", "all roles and rights are expected")
         return Event(claims["iss"], claims["jti"], claims["iat"], kind, tenant, contact, body)
 
     def _claims(self, token: str) -> dict[str, Any]:
@@ -102,7 +109,8 @@ class Verifier:
                 algorithms=["RS256"],
                 audience=self._audience,
                 issuer=self._issuer,
-                options={"require": ["iss", "iat", "jti", "aud"], "verify_sub": False},
+                # `iat` is the CRM's clock: an event from a clock that runs ahead has happened all the same.
+                options={"require": ["iss", "iat", "jti", "aud"], "verify_sub": False, "verify_iat": False},
             )
         except jwt.InvalidIssuerError:
             raise Refused("invalid_issuer", "another issuer") from None
@@ -117,13 +125,27 @@ class Verifier:
         return claims
 
     def _key(self, kid: object) -> Any:
-        if kid not in self._keys and time.monotonic() - self._fetched >= REFRESH_SECONDS:
-            self._keys = {each.key_id: each.key for each in jwt.PyJWKSet.from_dict(orjson.loads(self._read())).keys}
-            self._fetched = time.monotonic()
+        if kid not in self._keys:
+            self._fetch()
         key = self._keys.get(str(kid))
         if key is None or getattr(key, "key_size", 0) < 2048:
             raise Refused("invalid_key", "the key is not in the issuer's key set, or too short")
         return key
+
+    def _fetch(self) -> None:
+        """Take up the key set anew, if that is not too soon.
+
+        Raises:
+            Unknown: it is, or the set cannot be read.
+        """
+        if time.monotonic() - self._fetched < REFRESH_SECONDS:
+            raise Unknown("the key is not known, and the key set was read just now")
+        try:
+            read = jwt.PyJWKSet.from_dict(orjson.loads(self._read()))
+        except (OSError, ValueError, jwt.PyJWTError):
+            raise Unknown("the key set cannot be read") from None
+        self._keys = {each.key_id: each.key for each in read.keys}
+        self._fetched = time.monotonic()
 
     def _read(self) -> bytes:
         if urlsplit(self._source).scheme not in ("http", "https"):
@@ -149,6 +171,16 @@ def _subject(subject: object, issuer: str) -> tuple[str, str]:
     if not _is_id(user.get("sub")):
         raise Refused("invalid_request", "the user has an id")
     return tenant["id"], user["sub"]
+
+
+def _is_contract_end(kind: str, body: dict[str, Any]) -> bool:
+    ends = body.get("cause", "rmm.contract.ended") == "rmm.contract.ended"
+    return kind == CAEP + "session-revoked" and body.get("initiating_entity") == "policy" and ends
+
+
+def _has_claims(body: dict[str, Any]) -> bool:
+    claims = body.get("claims")
+    return isinstance(claims, dict) and all(isinstance(claims.get(each), list) for each in ("roles", "rights"))
 
 
 def _is_id(value: object) -> bool:

@@ -16,7 +16,7 @@ from streams import policy as policies
 from streams.audit import Action
 from streams.changes import Change, ChangeType, parse_change
 from streams.cli import console
-from streams.cli import push as pushing
+from streams.cli.push import push
 from streams.cli.recording import record
 from streams.config import load
 from streams.contact_table import ContactTable
@@ -30,7 +30,7 @@ from streams.tables import Rows
 from streams.verification import Claims, WholeTenant, verify
 
 app = typer.Typer(name="contacts", help="Contact changes and the revocations they cause.", no_args_is_help=True)
-app.command(epilog=pushing.EPILOG)(pushing.push)
+app.command(epilog="Example: rmm-scrub contacts push --to https://portal.example.com/events")(push)
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 

@@ -80,7 +80,7 @@ class _Demo:
             partitions=6,
             keyring=str(folder / "keyring.json"),
             state_dir=str(folder / "state"),
-            web_port=_free_port(),
+            web_port=broker.free_run(WORKERS),
         )
         self.folder = folder
         self.estate = demo_estate.build()
@@ -252,7 +252,3 @@ class _Demo:
 
 def _origin(read: Read) -> str:
     return read_entry(read.headers).topic
-
-
-def _free_port() -> int:
-    return broker.free_ports(1)[0]

@@ -106,6 +106,7 @@ def test_null_values_and_text_that_looks_like_an_array_pass() -> None:
         (b"12345", "12345"),
         (b"10.1.2.3", PSEUDONYMS.replace(E.IP_ADDRESS, "10.1.2.3")),
     ],
+    ids=["host", "qualified host", "number", "address"],
 )
 def test_the_kafka_key_is_pseudonymised(key: bytes, wanted: str) -> None:
     """Names and addresses; numbers and UUIDs name nobody."""
