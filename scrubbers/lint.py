@@ -10,7 +10,7 @@ from schemas.errors import UserError
 from scrubbers import rulefiles, rules
 from scrubbers.backtracking import slowness
 from scrubbers.compiled import CompiledRules
-from scrubbers.event import leaves
+from scrubbers.event import DocumentError, leaves
 from scrubbers.explain import throwaway
 from scrubbers.findings import RuleFailure
 from scrubbers.problems import Check, Places, Problem, Reporter, Severity, from_flaws
@@ -33,6 +33,7 @@ def lint(path: Path | None = None, samples: Sequence[Any] = ()) -> list[Problem]
     against more than their examples.
     """
     path = path or rules.SHIPPED
+    samples = [event for event in samples if _readable(event)]
     try:
         rule_set = rules.load(path)
         places = Places(rulefiles.read(path))
@@ -46,6 +47,15 @@ def lint(path: Path | None = None, samples: Sequence[Any] = ()) -> list[Problem]
     if not slow:  # what follows compiles the rules, and matches texts
         found += [*_tried_everywhere(rule_set, places), *_shadowed(rule_set, samples, places)]
     return sorted(found, key=lambda each: (each.file, each.line, each.severity, each.what))
+
+
+def _readable(event: Any) -> bool:
+    """Whether an event is one that gets as far as the rules; others go to quarantine."""
+    try:
+        leaves(event, _DEPTH)
+    except DocumentError:
+        return False
+    return True
 
 
 def refused(problems: Sequence[Problem]) -> bool:

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 import msgspec
+import orjson
 
 from scrubbers.context import raised
 from scrubbers.entities import EntityType, Finding
@@ -140,7 +141,7 @@ class _Nothing:
 
 def _paths(event: Any) -> Iterator[Path]:
     reader = Recogniser(RuleSet("paths", "1"), _Nothing())
-    text = msgspec.json.encode(event).decode()
+    text = orjson.dumps(event).decode()
     try:
         document = read_document(text, event, reader, depth=_DEPTH)
     except NotText:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from scrubbers.backtracking import slowness
 from scrubbers.compiled import CompiledRules
 from scrubbers.entities import EntityType
 from scrubbers.evaluate import LabelledText, Tally, evaluate
@@ -21,7 +22,19 @@ def shortcomings(candidate: RuleSet, active: RuleSet, corpus: Corpus) -> list[st
         RuleSetRefused: it cannot be used at all, which no force can change.
     """
     engine = compiled(candidate)
-    return [*_examples(candidate), *_recall(candidate, engine, active, corpus)]
+    return [*_slow(candidate), *_examples(candidate), *_recall(candidate, engine, active, corpus)]
+
+
+def _slow(candidate: RuleSet) -> Iterator[str]:
+    """Expressions that some text makes take for ever."""
+    for recogniser in candidate.recognizers:
+        for each in recogniser.all_patterns():
+            if (why := slowness(each.regex)) is not None:
+                yield f"{recogniser.name}: {each.name}: {why}"
+    for rule in candidate.allow:
+        for expression in rule.patterns:
+            if (why := slowness(expression, whole=True)) is not None:
+                yield f"{rule.name}: {why}"
 
 
 def _examples(candidate: RuleSet) -> Iterator[str]:

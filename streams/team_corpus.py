@@ -57,10 +57,10 @@ def read_baseline(path: Path) -> Baseline | None:
     """
     place = baseline_path(path)
     try:
-        return msgspec.json.decode(place.read_bytes(), type=Baseline)
+        return msgspec.convert(orjson.loads(place.read_bytes()), Baseline)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError):
+    except (OSError, orjson.JSONDecodeError, msgspec.ValidationError):
         raise UserError(f"{place}: not a baseline", "rmm-scrub rules corpus check --accept makes one") from None
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from schemas.errors import UserError
 from scrubbers import lint as linting
 from scrubbers import rules
 from scrubbers.examples import failures
@@ -82,3 +83,19 @@ def test(rule_file: RuleFile = None, as_json: Json = False) -> None:
         console.out.print(f"{rule_set.identity}: {total - len(found)} of {total} examples hold")
     if found:
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example: rmm-scrub rules export my-rules/")
+def export(folder: Annotated[Path, typer.Argument(help="A new folder.")]) -> None:
+    """Copy the shipped rule set into a folder, to build your own on it."""
+    try:
+        folder.mkdir(parents=True)
+        for file in sorted(rules.SHIPPED.glob("*.yaml")):
+            (folder / file.name).write_bytes(file.read_bytes())
+    except FileExistsError:
+        raise UserError(f"{folder} is there already", "take a new folder") from None
+    except OSError as problem:
+        raise UserError(f"{folder}: {problem.strerror}") from None
+    console.out.print(
+        f"{folder}: {rules.load(folder).identity}, {len(list(folder.glob('*.yaml')))} files", markup=False
+    )

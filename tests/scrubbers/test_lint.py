@@ -212,3 +212,11 @@ def test_a_rule_set_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
         "no rule files (*.yaml) in this folder",
         "the rule set has no name",
     ]
+
+
+def test_samples_that_never_reach_the_rules_are_passed_over(linted: Lint) -> None:
+    """Too deep: quarantined, whatever the rules."""
+    deep: Any = "TAG"
+    for _ in range(80):
+        deep = {"a": deep}
+    assert linted(TAG, [deep, {"data_base64": "/w=="}]) == []
