@@ -30,10 +30,11 @@ def test_lost_recall_is_a_reason_by_type() -> None:
 
 
 def test_an_expression_that_does_not_end_is_a_reason() -> None:
-    """On an example, or on the corpus."""
+    """By its form, on an example, or on the corpus."""
     evil = tags("1", EVIL, f"on {EVIL_TEXT}")
     corpus = {"mine": [LabelledText(1, EVIL_TEXT)]}
-    reasons = shortcomings(evil, tags("1"), corpus)
+    slow, *reasons = shortcomings(evil, tags("1"), corpus)
+    assert slow.startswith("tag-1: tag: does not end in ")
     assert reasons == [
         "tag-1: an expression did not end in its time on an example",
         "tag-1: an expression did not end in its time on the corpus",
