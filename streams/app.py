@@ -138,7 +138,7 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
             settings.access,
             keyring,
             AuditLog(settings, keyring.audit_key()),
-            rule_set,
+            telemetry.rules_of,
             known.of,
         ),
     )

@@ -8,7 +8,6 @@ written there is no answer.
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import cached_property
 from threading import Lock
 
 import msgspec
@@ -78,22 +77,18 @@ class Reverser:
         access: Access,
         keyring: Keyring,
         audit: AuditLog,
-        rules: RuleSet,
+        rules: Callable[[str], RuleSet],
         known: Callable[[str], Collection[Known]],
     ) -> None:
-        """`known` gives a tenant's known entities."""
+        """`rules` gives the rule set at work for a tenant, `known` its known entities."""
         self._access = access
         self._keyring = keyring
         self._audit = audit
         self._rules = rules
         self._known = known
         self._identity = Identity(access)
+        self._compiled: tuple[str, Engine] | None = None
         self._turn = Lock()
-
-    @cached_property
-    def _engine(self) -> Engine:
-        """Made when it is first needed, and of its own: the lane's has scratch space for one thread."""
-        return CompiledRules(self._rules)
 
     def reverse(self, token: str, request: Request) -> Answer:
         """The text with its pseudonyms turned back.
@@ -142,14 +137,16 @@ class Reverser:
         keys = self._keyring.tenant(request.tenant)
         if request.epoch is not None and request.epoch not in keys.epochs:
             raise KeyError
-        return reverse(
-            request.text,
-            keys,
-            self._known(request.tenant),
-            self._engine,
-            self._rules.operators,
-            request.epoch,
-        )
+        rules = self._rules(request.tenant)
+        known, engine = self._known(request.tenant), self._engine(rules)
+        return reverse(request.text, keys, known, engine, rules.operators, request.epoch)
+
+    def _engine(self, rules: RuleSet) -> Engine:
+        """Made when it is first needed, and of its own: the lane's has scratch space for one thread."""
+        digest = rules.digest()
+        if self._compiled is None or self._compiled[0] != digest:
+            self._compiled = digest, CompiledRules(rules)
+        return self._compiled[1]
 
     def _refused(self, actor: str, request: Request, reason: str) -> ReversalRefused:
         self._audit.append(_event(actor, request, Result.REFUSED, reason))

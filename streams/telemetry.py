@@ -16,6 +16,7 @@ from scrubbers.keyring import Keyring, KeyUnavailable
 from scrubbers.pseudonyms import Pseudonymiser
 from scrubbers.recognise import Recogniser
 from scrubbers.records import QuarantineReason, Record, Refused, Scrubbed
+from scrubbers.rules import RuleSet
 from scrubbers.scrub import Bounds, Reading, Scrubber
 from streams.config import Settings
 from streams.lane import Answer
@@ -71,6 +72,10 @@ class Telemetry:
     def use(self, rules: InUse) -> None:
         """Scrub with these rule sets from the next batch on; the batch in work keeps those it began with."""
         self._next = _Basis(rules, {})
+
+    def rules_of(self, tenant: str) -> RuleSet:
+        """The rule set by which a tenant's next batch is scrubbed."""
+        return self._next.rules.of(tenant).rules
 
     @contextmanager
     def holding(self) -> Iterator[None]:

@@ -72,7 +72,8 @@ TOPICS = (
     # A rule set is published whole, with its files: the shipped one is 0.15 MB.
     Topic("rules", {**_COMPACT, "max.message.bytes": str(_RAW_BYTES)}, ("scrubber", "security"), ("security",)),
     Topic("contracts", _COMPACT, ("scrubber",), ("crm", "scrubber")),
-    Topic("findings", _KEPT, ("security",), ("scrubber",)),
+    # Sealed samples of a set in shadow are on it: personal data, kept as long as quarantine's.
+    Topic("findings", _SHORT | {"retention.ms": str(7 * DAY)}, ("security",), ("scrubber",)),
     Topic("audit", _LONG, ("security",), ("scrubber", "security")),
 )
 

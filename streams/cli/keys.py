@@ -10,7 +10,6 @@ from rich.table import Table
 
 from schemas.errors import UserError
 from scrubbers import bridge as bridging
-from scrubbers import rules
 from scrubbers.aliases import Aliases
 from scrubbers.bridge import Pair
 from scrubbers.keyring import ROOT_VARIABLE, Keyring, KeyUnavailable, RootKey, root_path, wrapper_for
@@ -23,6 +22,7 @@ from streams.keys import keyring_path, open_keyring
 from streams.known_names import known_of
 from streams.lines import lines
 from streams.revocations import is_opaque
+from streams.rollout import active_rules
 
 app = typer.Typer(help="Tenants' keys: epochs, rotation, shredding.", no_args_is_help=True)
 
@@ -151,8 +151,7 @@ def _domains(
         keys = ring.tenant(tenant)
     except KeyUnavailable:
         raise UserError("this tenant has no keys", "rmm-scrub keys list shows those that have") from None
-    named = load().rules
-    operators = rules.load(Path(named) if named else None).operators
+    operators = active_rules(load()).operators
     to = new or keys.epoch
     earlier = keys.epochs[: keys.epochs.index(to)] if to in keys.epochs else []
     origin = old or (earlier[-1] if earlier else "")

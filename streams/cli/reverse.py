@@ -8,13 +8,13 @@ import typer
 from rich.table import Table
 
 from schemas.errors import UserError
-from scrubbers import rules
 from streams.audit import AuditLog
 from streams.cli import console, token
 from streams.config import load
 from streams.keys import open_keyring
 from streams.known_names import known_of
 from streams.reversal import Answer, Request, Reverser
+from streams.rollout import active_rules
 
 EPILOG = "Example: rmm-scrub reverse report.txt --tenant acme --purpose 'incident 4711' --token-file token.jwt"
 
@@ -31,12 +31,12 @@ def reverse(
     """Turn pseudonyms back into names and addresses. Needs a grant, and is on the audit log."""
     settings = load()
     ring = open_keyring(settings, keyring)
-    rule_set = rules.load(Path(settings.rules) if settings.rules else None)
+    rule_set = active_rules(settings)
     reverser = Reverser(
         settings.access,
         ring,
         AuditLog(settings, ring.audit_key()),
-        rule_set,
+        lambda _: rule_set,
         lambda owner: known_of(settings, owner),
     )
     answer = reverser.reverse(token.read(token_file), Request(tenant, purpose, _text(source), epoch))

@@ -99,7 +99,7 @@ class Office:
             msgspec.structs.replace(self.provider.access, **access),
             pipeline.keyring,
             self.log,
-            rule_set,
+            lambda _: rule_set,
             lambda _: [Known(EntityType.COMPUTER_NAME, "utica")],
         )
         acme = Pseudonymiser(pipeline.keyring.tenant("acme"))
