@@ -250,6 +250,10 @@ class Keyring:
         """The key that chains the audit log; kept over rotations and shreddings, as the log is."""
         return derive(self.quarantine_key(), "rmm-scrub audit v1", KEY_BYTES)
 
+    def canary_key(self) -> bytes:
+        """The key that canary identifiers are made with."""
+        return derive(self.quarantine_key(), "rmm-scrub canary v1", KEY_BYTES)
+
     def signing_key(self) -> SigningKey:
         """The newest signing key."""
         return self.signing_keys()[-1]

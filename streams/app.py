@@ -1,6 +1,7 @@
 """The worker's app: wiring only."""
 
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ from scrubbers.keyring import Keyring
 from scrubbers.known import KnownEntities
 from scrubbers.recognise import Recogniser
 from scrubbers.scrub import Bounds, Scrubber
+from streams.auditor import STAGE, Auditor, Knowledge
+from streams.canary import CanaryWatch
 from streams.config import Settings
 from streams.contact_lane import ContactLane
 from streams.host import ScrubApp, add_lane, new_app
+from streams.lane import Lane
 from streams.metrics import Metrics
 from streams.rows import ContractRow, RuleRow
 from streams.tables import KnownTable, Rows, Tables
@@ -45,6 +49,9 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
     )
     telemetry = Telemetry(settings, keyring, scrubber, contracts, metrics, rule_set.operators)
     contacts = ContactLane(settings, keyring, contracts, metrics)
+    canaries = CanaryWatch(settings, keyring, contracts, known.known.values, lambda _: rule_set)
+    knowledge = Knowledge(known.known.find, known.known.version, lambda _: rule_set)
+    auditor = Auditor(settings, knowledge, canaries, metrics)
     tables = app.followed = Tables(
         settings,
         {
@@ -73,7 +80,9 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         ticks=True,
         **common,
     )
-    lanes = (scrub_lane, contact_lane)
+    lanes = [scrub_lane, contact_lane]
+    if settings.audit_share > 0:
+        lanes.append(_add_auditor(app, auditor, canaries, tables, common))
     shown: dict[str, KnownTable | Rows[Any]] = {
         "known-entities": known,
         "contracts": contracts,
@@ -91,6 +100,7 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         if changed:
             telemetry.keys_changed()
             contacts.keys_changed()
+            canaries.keys_changed()
             log.info("keyring: reloaded")
 
     @app.timer(MEASURE_SECONDS)
@@ -98,6 +108,7 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         for lane in lanes:
             metrics.lag.labels(lane.name).set(lane.lag())
             metrics.assigned.labels(lane.name).set(len(lane.assigned))
+        metrics.canary_seen.set(canaries.age(time.time()))
         for name, rows in shown.items():
             metrics.table_rows.labels(name).set(len(rows))
             metrics.undecodable.labels(name).set(rows.undecodable)
@@ -107,3 +118,24 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
 
     add_endpoints(app, metrics, checks)
     return app
+
+
+def _add_auditor(
+    app: ScrubApp, auditor: Auditor, canaries: CanaryWatch, tables: Tables, common: dict[str, Any]
+) -> Lane:
+    async def assigned() -> None:
+        canaries.owns(lane.assigned)
+        await tables.caught_up()
+
+    settings = auditor.settings
+    lane = add_lane(
+        app,
+        STAGE,
+        auditor.answer,
+        source=settings.named.scrubbed,
+        on_assigned=assigned,
+        ticks=True,
+        first_seconds=settings.audit_hindsight,
+        **{**common, "quarantine": auditor.refuse},
+    )
+    return lane

@@ -77,6 +77,7 @@ class Pipeline:
     def environment(self) -> dict[str, str]:
         """What tells a worker its settings."""
         names = ("bootstrap", "topic_prefix", "group", "partitions", "keyring", "state_dir", "web_port", "rules")
+        names += ("canary_seconds",)
         own = {f"RMM_SCRUB_{name.upper()}": str(getattr(self.settings, name)) for name in names}
         return {**os.environ, **own}
 

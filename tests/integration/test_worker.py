@@ -39,7 +39,7 @@ def test_health_and_metrics_say_what_the_worker_does(pipeline: Pipeline) -> None
     assert orjson.loads(body) == {
         "live": True,
         "ready": True,
-        "checks": {"tables": True, "scrub": True, "contacts": True},
+        "checks": {"tables": True, "scrub": True, "contacts": True, "auditor": True},
     }
     assert b'rmm_scrub_outcomes_total{lane="scrub",outcome="scrubbed"} 1.0' in metrics
     assert b'rmm_scrub_quarantined_total{lane="scrub",reason="malformed_json"} 1.0' in metrics
