@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
+from typing import TypeVar
 
 import msgspec
 
@@ -47,6 +48,11 @@ class How(StrEnum):
     LISTED = "listed"
     FORM = "form"  # no pseudonym has this form
     UNSEARCHED = "unsearched"  # the record could not be searched
+
+
+CLEAN_STRINGS = 50_000
+_CLEAN_LENGTH = 4_096  # longer ones hardly repeat
+T = TypeVar("T")
 
 
 class Hit(msgspec.Struct, frozen=True, order=True):
@@ -126,6 +132,23 @@ def cut(place: Place, finder: Finder) -> Place:
     )
 
 
+def remembering(find: Callable[[str], Sequence[T]]) -> Callable[[str], Sequence[T]]:
+    """The same, but a string in which nothing was found is not searched again: monitoring repeats itself."""
+    clean: set[str] = set()
+
+    def remembered(text: str) -> Sequence[T]:
+        if text in clean:
+            return ()
+        found = find(text)
+        if not found and len(text) <= _CLEAN_LENGTH:
+            if len(clean) >= CLEAN_STRINGS:
+                clean.clear()
+            clean.add(text)
+        return found
+
+    return remembered
+
+
 def known_finder(
     find: Callable[[str], Sequence[Finding]],
     recogniser: Recogniser | None = None,
@@ -143,9 +166,10 @@ def known_finder(
 
 def listed_finder(identifiers: Identifiers, how: How = How.LISTED) -> Finder:
     """A finder of listed identifiers."""
+    find = remembering(identifiers.find)
 
     def finder(content: Content) -> Iterator[Hit]:
-        for each in identifiers.find(content.text):
+        for each in find(content.text):
             yield Hit(each.start, each.end, each.type, how, each.number)
 
     return finder

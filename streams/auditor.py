@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from zlib import crc32
 
 import msgspec
@@ -32,8 +33,7 @@ STAGE = "auditor"
 KIND = ("kind", b"leak")  # other kinds of records are on the findings topic
 LOOK_SECONDS = 0.2  # of one answer that go to records seen before: the lane shall not wait
 LOOK_SHARE = 0.2  # of the time, at most, while names are learned all the time
-_CLEAN_STRINGS = 50_000  # monitoring repeats itself: a string that was clean is, as long as no name is learned
-_CLEAN_LENGTH = 4_096
+_TENANTS = 200  # whose clean strings are remembered at once
 _RULE_SETS = 4  # in use at once
 
 
@@ -75,8 +75,7 @@ class Auditor:
         self._knowledge = knowledge
         self._canaries = canaries
         self._hindsight = Hindsight(settings.audit_hindsight, knowledge.version)
-        self._clean: dict[tuple[str, int], set[str]] = {}
-        self._clean_strings = 0
+        self._known_of: dict[str, tuple[int, Callable[[str], Sequence[Finding]]]] = {}
         self._recognisers: dict[int, tuple[RuleSet, Recogniser]] = {}
         self._walk: Iterator[object] | None = None
         self._next_look = 0.0
@@ -137,23 +136,15 @@ class Auditor:
         return leaks.together(canary, known, form)
 
     def _known(self, tenant: str) -> Callable[[str], Sequence[Finding]]:
-        """Known entities in a text; strings that held none are not searched again until something is learned."""
-        place = (tenant, self._knowledge.version(tenant))
-        if self._clean_strings > _CLEAN_STRINGS or len(self._clean) > _CLEAN_STRINGS:
-            self._clean.clear()
-            self._clean_strings = 0
-        clean = self._clean.setdefault(place, set())
-
-        def find(text: str) -> Sequence[Finding]:
-            if text in clean:
-                return ()
-            found = self._knowledge.find(tenant, text)
-            if not found and len(text) <= _CLEAN_LENGTH:
-                clean.add(text)
-                self._clean_strings += 1
-            return found
-
-        return find
+        """Known entities in a text; what held none is not searched again until something is learned."""
+        version = self._knowledge.version(tenant)
+        known = self._known_of.get(tenant)
+        if known is None or known[0] != version:
+            if len(self._known_of) >= _TENANTS:
+                self._known_of.clear()
+            find = partial(self._knowledge.find, tenant)
+            known = self._known_of[tenant] = (version, leaks.remembering(find))
+        return known[1]
 
     def _rules(self, tenant: str) -> tuple[RuleSet, Recogniser]:
         """The tenant's rule set, compiled for this thread: the scrub lane's own must not be used by two."""

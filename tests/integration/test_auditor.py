@@ -124,7 +124,7 @@ def test_a_name_learned_later_is_found_in_what_has_passed(pipeline: Pipeline) ->
 def test_real_events_leave_nothing_but_what_is_in_base64(pipeline: Pipeline, shared: Path) -> None:
     """2,000 real events: no false alarm, and the one that is none (a host in a mail's base64) is seen."""
     pipeline.tenants("acme")
-    lines = (shared / "events/events.ndjson").read_bytes().splitlines()
+    lines = (shared / "data/events/events.ndjson").read_bytes().splitlines()
     with pipeline.workers():
         pipeline.send("raw", [record(line, content_type=b"application/json") for line in lines[::3]])
         pipeline.until(lambda: audited(pipeline) and len(pipeline.read("scrubbed")) == 2_000)
@@ -137,7 +137,8 @@ def test_canaries_come_out_scrubbed_and_are_missed_otherwise(make_pipeline: Call
     pipeline = make_pipeline(canary_seconds=1.0)
     pipeline.tenants("acme", TENANT)
     with pipeline.workers(2):
-        pipeline.until(lambda: audited(pipeline) and len(pipeline.read("scrubbed")) >= 4)
+        pipeline.until(lambda: len(pipeline.read("scrubbed")) >= 4)
+        pipeline.until(lambda: b'{lane="auditor",outcome="clean"}' in metrics_of_both(pipeline))
         pipeline.until(lambda: b"rmm_scrub_canary_seen_seconds 0.0" not in get(pipeline, "/metrics")[1])
         metrics = metrics_of_both(pipeline)
 
