@@ -161,15 +161,15 @@ def _kafka(settings: Settings) -> Iterator[Line]:
         return
     admin = KafkaAdminClient(bootstrap_servers=settings.bootstrap, **security(settings))
     try:
-        release = tuple(admin.get_broker_version_data(_any_broker(admin)).broker_version[:2])
-        brokers = len(admin.describe_cluster()["brokers"])
+        brokers = admin.describe_cluster()["brokers"]
+        release = tuple(admin.get_broker_version_data(brokers[0]["broker_id"]).broker_version[:2])
     finally:
         admin.close()
-    text = f"{settings.bootstrap}: Kafka {'.'.join(map(str, release))} or later, {brokers} brokers"
+    text = f"{settings.bootstrap}: Kafka {'.'.join(map(str, release))} or later, brokers: {len(brokers)}"
     if release < OLDEST_KAFKA:
         oldest = ".".join(map(str, OLDEST_KAFKA))
         yield Line(Level.FAIL, "kafka", text, f"{oldest} is the oldest that is supported")
-    elif brokers < settings.replication:
+    elif len(brokers) < settings.replication:
         yield Line(Level.FAIL, "kafka", text, f"the setting replication is {settings.replication}")
     else:
         yield Line(Level.OK, "kafka", text)
@@ -206,9 +206,10 @@ def _acls(settings: Settings) -> Iterator[Line]:
         return
     finally:
         provisioner.close()
-    for step in steps:
-        yield Line(Level.WARN, "acls", f"missing: {step.what}", "rmm-scrub topics apply --acls")
-    if not steps:
+    if steps:
+        told = f"{len(steps)} are missing, such as: {steps[0].what}"
+        yield Line(Level.WARN, "acls", told, "rmm-scrub topics plan --acls shows them, topics apply --acls adds them")
+    else:
         yield Line(Level.OK, "acls", "all there")
 
 
@@ -327,10 +328,6 @@ def _connects(bootstrap: str) -> str | None:
         except (OSError, ValueError, OverflowError):
             continue
     return None
-
-
-def _any_broker(admin: KafkaAdminClient) -> int:
-    return int(admin.describe_cluster()["brokers"][0]["node_id"])
 
 
 # Name, check, whether it needs Kafka.

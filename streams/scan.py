@@ -7,10 +7,11 @@ from datetime import datetime
 
 import msgspec
 from confluent_kafka import (
-    OFFSET_BEGINNING,
     Consumer,
     IsolationLevel,
+    KafkaError,
     KafkaException,
+    Message,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
@@ -83,55 +84,57 @@ def scan(settings: Settings, topic: str, partitions: list[int], start: Start) ->
             fetch_message_max_bytes=10_485_760,
             fetch_wait_max_ms=50,
             queued_min_messages=50_000,
+            enable_partition_eof=True,
         )
     )
     try:
-        ends = _ends(settings, topic, partitions)
-        consumer.assign(_places(consumer, topic, partitions, start))
-        positions = dict.fromkeys(partitions, 0)
+        ends = _offsets(settings, topic, partitions, OffsetSpec.latest())
+        positions = _starts(consumer, settings, topic, partitions, start)
+        consumer.assign([TopicPartition(topic, partition, offset) for partition, offset in positions.items()])
         while any(positions[each] < ends[each] for each in partitions):
             messages = consumer.consume(TOGETHER, _WAIT_SECONDS)
             for message in messages:
-                if message.error() is not None and not message.error().retriable():
+                if message.error() is None:
+                    continue
+                if message.error().code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                    positions[message.partition()] = ends[message.partition()]  # the rest are transaction markers
+                elif not message.error().retriable():
                     raise KafkaException(message.error())
-            good = [each for each in messages if each.error() is None and each.offset() < ends[each.partition()]]
-            yield [
-                Record(
-                    topic,
-                    each.partition(),
-                    each.offset(),
-                    each.timestamp()[1],
-                    each.key(),
-                    each.value(),
-                    each.headers() or (),
-                )
-                for each in good
-            ]
-            for place in consumer.position(consumer.assignment()):
-                positions[place.partition] = max(place.offset, positions[place.partition])
+            good = [each for each in messages if each.error() is None]
+            for each in good:
+                positions[each.partition()] = max(positions[each.partition()], each.offset() + 1)
+            yield [_record(each) for each in good if each.offset() < ends[each.partition()]]
     finally:
         consumer.close()
 
 
-def _places(consumer: Consumer, topic: str, partitions: list[int], start: Start) -> list[TopicPartition]:
+def _record(message: Message) -> Record:
+    return Record(
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        message.headers() or (),
+    )
+
+
+def _starts(consumer: Consumer, settings: Settings, topic: str, partitions: list[int], start: Start) -> dict[int, int]:
+    """Where to begin in each partition; what is retained no more is left out."""
+    starts = _offsets(settings, topic, partitions, OffsetSpec.earliest())
     if start.time is not None:
         since = int(start.time.timestamp() * 1000)
         wanted = [TopicPartition(topic, partition, since) for partition in partitions]
-        found: list[TopicPartition] = consumer.offsets_for_times(wanted, timeout=_TIMEOUT)
-        return found
-    return [
-        TopicPartition(topic, partition, start.offsets.get(partition, OFFSET_BEGINNING)) for partition in partitions
-    ]
+        found = consumer.offsets_for_times(wanted, timeout=_TIMEOUT)
+        ends = _offsets(settings, topic, partitions, OffsetSpec.latest())
+        return {each.partition: each.offset if each.offset >= 0 else ends[each.partition] for each in found}
+    return {partition: max(first, start.offsets.get(partition, 0)) for partition, first in starts.items()}
 
 
-def _ends(settings: Settings, topic: str, partitions: list[int]) -> dict[int, int]:
-    """Behind the last settled record of each partition, so that an open transaction holds nobody up; 0 if empty."""
-    wanted = {TopicPartition(topic, partition): OffsetSpec.latest() for partition in partitions}
+def _offsets(settings: Settings, topic: str, partitions: list[int], wanted: OffsetSpec) -> dict[int, int]:
+    """The first, or behind the last settled record: an open transaction holds nobody up."""
+    places = dict.fromkeys([TopicPartition(topic, partition) for partition in partitions], wanted)
     admin = AdminClient(settings.client(), logger=_SILENT)
-    answers = admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_TIMEOUT)
-    ends = {place.partition: int(answer.result().offset) for place, answer in answers.items()}
-    first = admin.list_offsets({place: OffsetSpec.earliest() for place in wanted}, request_timeout=_TIMEOUT)
-    return {
-        place.partition: 0 if ends[place.partition] == answer.result().offset else ends[place.partition]
-        for place, answer in first.items()
-    }
+    answers = admin.list_offsets(places, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_TIMEOUT)
+    return {place.partition: int(answer.result().offset) for place, answer in answers.items()}
