@@ -256,6 +256,10 @@ class Keyring:
         """The key that chains the audit log; kept over rotations and shreddings, as the log is."""
         return derive(self.quarantine_key(), "rmm-scrub audit v1", KEY_BYTES)
 
+    def canary_key(self) -> bytes:
+        """The key that canary identifiers are made with."""
+        return derive(self.quarantine_key(), "rmm-scrub canary v1", KEY_BYTES)
+
     def signing_kid(self) -> str:
         """Which key signs now: the newest that has been published long enough, else the oldest."""
         settled = [each for each in self._file.signing if _age(each) >= SIGNING_SETTLES]

@@ -44,6 +44,7 @@ class _Tenant:
         self.lengths: dict[int, int] = {}
         self.phones = 0
         self.looked: dict[str, bool] = {}  # word → whether a form begins with it
+        self.version = 0
 
 
 class People:
@@ -64,6 +65,7 @@ class People:
             held.first[form.first] = held.first.get(form.first, 0) + 1
             held.lengths[form.words] = held.lengths.get(form.words, 0) + 1
         held.looked = {}
+        held.version += 1
         self.version += 1
 
     def discard(self, tenant: str, digest: str) -> None:
@@ -80,7 +82,13 @@ class People:
                 if not counted[key]:  # type: ignore[index]
                     del counted[key]  # type: ignore[arg-type]
         held.looked = {}
+        held.version += 1
         self.version += 1
+
+    def version_of(self, tenant: str) -> int:
+        """Changes with every change of the tenant's forms."""
+        held = self._tenants.get(tenant)
+        return held.version if held is not None else 0
 
     def of(self, tenant: str) -> list[Form]:
         """All forms of a tenant."""

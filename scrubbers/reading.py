@@ -19,7 +19,7 @@ from scrubbers.recognise import Recogniser
 # JSON in a string in JSON in a string …: what is nested deeper is searched as text.
 NESTED_DEPTH = 4
 # Members whose strings are base64 by specification: CloudEvents JSON format 3.1.1, OTLP AnyValue.
-_BASE64_MEMBERS = frozenset({"data_base64", "bytesValue"})
+BASE64_MEMBERS = frozenset({"data_base64", "bytesValue"})
 
 
 class NotText(Exception):
@@ -85,10 +85,10 @@ def read_leaf(
     Raises:
         NotText: see `read_document`.
     """
-    if path and path[-1] in _BASE64_MEMBERS:
+    if path and path[-1] in BASE64_MEMBERS:
         inner = read_leaf(_plain(text), path[:-1], recogniser, depth=depth, nested=nested)
         return Leaf(path, text, decoded=inner, ordinal=ordinal)
-    if nested < NESTED_DEPTH and _may_be_document(text):
+    if nested < NESTED_DEPTH and may_be_document(text):
         try:
             document = read_document(text, parse(text), recogniser, depth=depth, path=path, nested=nested + 1)
         except DocumentError:
@@ -109,7 +109,8 @@ def learned(leaf: Leaf, recogniser: Recogniser) -> Iterator[Known]:
         yield from recogniser.learned(leaf.text, leaf.findings)
 
 
-def _may_be_document(text: str) -> bool:
+def may_be_document(text: str) -> bool:
+    """Whether a text begins and ends as a JSON object or array does."""
     start = text[:1]
     if start not in "{[ \t\r\n" or len(text) < 2:
         return False

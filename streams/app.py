@@ -1,6 +1,8 @@
 """The worker's app: wiring only."""
 
 import logging
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,13 @@ from scrubbers.published import RuleSetRefused
 from scrubbers.rules import RuleSet
 from scrubbers.scrub import Scrubber
 from streams.audit import AuditLog
+from streams.auditor import STAGE, Auditor, knowledge_of
+from streams.canary import CanaryWatch
 from streams.config import Settings
 from streams.contact_lane import ContactLane
 from streams.contact_table import ContactTable
 from streams.host import ScrubApp, add_lane, new_app
+from streams.lane import Lane
 from streams.live_rules import LOOK_SECONDS, InUse, LiveRules, Running, running
 from streams.metrics import Metrics
 from streams.notices import Notices
@@ -65,6 +70,8 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         worker=identity,
     )
     contacts = ContactLane(settings, keyring, contracts, metrics, known, telemetry.keys_changed)
+    canaries = CanaryWatch(settings, keyring, contracts, known.known.values, telemetry.rules_of)
+    auditor = Auditor(settings, knowledge_of(known, keyring, telemetry.rules_of), canaries, metrics)
     tables = app.followed = Tables(
         settings,
         {
@@ -97,7 +104,9 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         ticks=True,
         **common,
     )
-    lanes = (scrub_lane, contact_lane)
+    lanes = [scrub_lane, contact_lane]
+    if settings.audit_share > 0:
+        lanes.append(_add_auditor(app, auditor, canaries, tables, common))
     shown: dict[str, KnownTable | ContactTable | RuleTable | Rows[Any]] = {
         "known-entities": known,
         "contracts": contracts,
@@ -105,18 +114,7 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         "contacts": contacts.states,
     }
 
-    @app.timer(KEYRING_SECONDS)
-    async def look_at_keyring() -> None:
-        try:
-            changed = keyring.reload_if_changed()
-        except UserError as problem:  # gone or damaged: the keys in memory stay until it is mended
-            log.error("%s", problem)  # noqa: TRY400 - the message says it all
-            return
-        if changed:
-            telemetry.keys_changed()
-            contacts.keys_changed()
-            log.info("keyring: reloaded")
-
+    _follow_keyring(app, keyring, (telemetry.keys_changed, contacts.keys_changed, canaries.keys_changed))
     _follow_rules(app, tables, live, shadow)
 
     @app.timer(MEASURE_SECONDS)
@@ -124,6 +122,7 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         for lane in lanes:
             metrics.lag.labels(lane.name).set(lane.lag())
             metrics.assigned.labels(lane.name).set(len(lane.assigned))
+        metrics.canary_seen.set(canaries.age(time.time()))
         for name, rows in shown.items():
             metrics.table_rows.labels(name).set(len(rows))
             metrics.undecodable.labels(name).set(rows.undecodable)
@@ -153,6 +152,20 @@ def _own(rule_set: RuleSet) -> Running:
         raise UserError(f"{rule_set.identity} cannot be used: {refused}", "rmm-scrub rules lint") from None
 
 
+def _follow_keyring(app: ScrubApp, keyring: Keyring, concerned: Sequence[Callable[[], None]]) -> None:
+    @app.timer(KEYRING_SECONDS)
+    async def look_at_keyring() -> None:
+        try:
+            changed = keyring.reload_if_changed()
+        except UserError as problem:  # gone or damaged: the keys in memory stay until it is mended
+            log.error("%s", problem)  # noqa: TRY400 - the message says it all
+            return
+        if changed:
+            for keys_changed in concerned:
+                keys_changed()
+            log.info("keyring: reloaded")
+
+
 def _follow_rules(app: ScrubApp, tables: Tables, live: LiveRules, shadow: Shadow) -> None:
     @app.timer(LOOK_SECONDS)
     async def look_at_rules() -> None:
@@ -162,3 +175,24 @@ def _follow_rules(app: ScrubApp, tables: Tables, live: LiveRules, shadow: Shadow
     @app.timer(REPORT_SECONDS)
     async def report_shadow() -> None:
         shadow.report()
+
+
+def _add_auditor(
+    app: ScrubApp, auditor: Auditor, canaries: CanaryWatch, tables: Tables, common: dict[str, Any]
+) -> Lane:
+    async def assigned() -> None:
+        canaries.owns(lane.assigned)
+        await tables.caught_up()
+
+    settings = auditor.settings
+    lane = add_lane(
+        app,
+        STAGE,
+        auditor.answer,
+        source=settings.named.scrubbed,
+        on_assigned=assigned,
+        ticks=True,
+        first_seconds=settings.audit_hindsight,
+        **{**common, "quarantine": auditor.refuse},
+    )
+    return lane

@@ -72,6 +72,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     web_host: str = "127.0.0.1"
     web_port: int = 6066  # of the first worker process, the next one takes the next port
     shadow_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1  # of live events that a set in shadow reads, too
+    audit_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0  # of scrubbed events that the auditor reads; 0: off
+    audit_hindsight: Annotated[float, msgspec.Meta(ge=0)] = 600.0  # seconds within which a name learned later is found
+    canary_seconds: Annotated[float, msgspec.Meta(ge=0)] = 300.0  # between two canaries; 0: off
     issuer: str = "https://rmm-scrub.invalid/"  # `iss` of Security Event Tokens
     portal_audience: str = "https://portal.invalid/"  # their `aud`
     limits: Limits = Limits()

@@ -22,6 +22,7 @@ class Row(msgspec.Struct, frozen=True):
     value: str
     type: EntityType = EntityType.COMPUTER_NAME
     tenant: str | None = None
+    line: int = 0  # of its file, from 1
 
 
 def read(path: Path) -> list[Row]:
@@ -49,12 +50,12 @@ def _lines(path: Path, text: str) -> Iterator[Row]:
             except orjson.JSONDecodeError:
                 raise UserError(f"{path} line {number}: not JSON") from None
         elif stripped:
-            yield Row(stripped)
+            yield Row(stripped, line=number)
 
 
 def _row(path: Path, number: int, fields: object) -> Row:
     try:
-        return msgspec.convert(fields, Row)
+        return msgspec.structs.replace(msgspec.convert(fields, Row), line=number)
     except msgspec.ValidationError:
         raise UserError(
             f"{path} line {number}: not an inventory row", 'expected "value", and optionally "type" and "tenant"'

@@ -86,12 +86,14 @@ class Lane(Service):
         on_committed: Callable[[dict[tuple[str, int], int]], Awaitable[None]] | None = None,
         followed: frozenset[str] = frozenset(),
         ticks: bool = False,
+        first_seconds: float | None = None,
         **kwargs: Any,
     ) -> None:
         """`identity` names this worker across restarts: its transactional id and group instance.
 
         `on_committed` gets, for the `followed` topics, the offset behind the last record written to each partition;
-        `ticks` asks the agent for outputs with an empty batch every `TICK_SECONDS`.
+        `ticks` asks the agent for outputs with an empty batch every `TICK_SECONDS`. `first_seconds`: how far back a
+        partition is read that this group has never read; all of it if None.
         """
         super().__init__(**kwargs)
         self.name = name
@@ -106,6 +108,7 @@ class Lane(Service):
         self._on_committed = on_committed
         self._followed = followed
         self._ticks = ticks
+        self._first_seconds = first_seconds
         self._assignment_changed = False
         self._batch_size = settings.limits.batch_records
         self._positions: dict[int, int] = {}
@@ -211,9 +214,34 @@ class Lane(Service):
         return consumer
 
     def _assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._first_seconds is not None:
+            partitions = self._first_places(consumer, partitions, self._first_seconds)
         consumer.incremental_assign(partitions)
         self.assigned |= {each.partition for each in partitions}
         self._assignment_changed = True
+
+    def _first_places(
+        self, consumer: Consumer, partitions: list[TopicPartition], seconds: float
+    ) -> list[TopicPartition]:
+        """Where to begin: at the committed offset, else at the records of the last `seconds`, which is committed.
+
+        Committed at once: else a partition without records would begin anew, and later, at each start.
+        """
+        since = int((time.time() - seconds) * 1000)
+        committed = {each.partition: each for each in consumer.committed(partitions, timeout=30)}
+        new = [each.partition for each in partitions if committed[each.partition].offset < 0]
+        if not new:
+            return partitions
+        wanted = [TopicPartition(self.source, partition, since) for partition in new]
+        found = {each.partition: each for each in consumer.offsets_for_times(wanted, timeout=30)}
+        for place in found.values():
+            if place.offset < 0:  # nothing so young: its present end
+                place.offset = consumer.get_watermark_offsets(place, timeout=30)[1]
+        try:
+            consumer.commit(offsets=list(found.values()), asynchronous=False)
+        except KafkaException as problem:  # another rebalance began: whoever gets them decides anew
+            log.warning("%s: where to begin is not committed: %s", self.name, error_of(problem).name())
+        return [found.get(each.partition, each) for each in partitions]
 
     def _revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         # Called inside poll, so between batches: nothing of these partitions is in work.

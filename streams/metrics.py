@@ -42,6 +42,20 @@ class Metrics:
             ["action"],
             registry=self.registry,
         )
+        self.leaks = Counter(
+            "rmm_scrub_leaks_total",
+            "Identifiers found in scrubbed events, by entity type and how they are known",
+            ["type", "how"],
+            registry=self.registry,
+        )
+        self.canary_leaks = Counter(
+            "rmm_scrub_canary_leaks_total", "Canary identifiers found in scrubbed events", registry=self.registry
+        )
+        self.canary_seen = Gauge(
+            "rmm_scrub_canary_seen_seconds",
+            "Age of the newest canary event that this worker saw come out scrubbed; 0 if none are published",
+            registry=self.registry,
+        )
         self.retries = Counter(
             "rmm_scrub_batch_retries_total", "Batches that failed in the agent", ["lane"], registry=self.registry
         )

@@ -87,6 +87,7 @@ class Pipeline:
             "web_port",
             "rules",
             "policy",
+            "canary_seconds",
         )
         own = {f"RMM_SCRUB_{name.upper()}": str(getattr(self.settings, name)) for name in names}
         access = {name: value for name, value in msgspec.structs.asdict(self.settings.access).items() if value}
@@ -112,8 +113,8 @@ class Pipeline:
             process.wait(60)
 
     def workers_at_work(self) -> int:
-        """How many workers hold partitions, once all partitions are given out in both groups."""
-        shares = [group.readers() for group in self._groups()]
+        """How many workers hold partitions, once all partitions are given out in all groups."""
+        shares = [group.readers() for group in (*self._groups(), self._auditor)]
         complete = all(len(share) == self.settings.partitions for share in shares)
         return len(set(shares[0].values())) if complete else 0
 
@@ -139,6 +140,7 @@ class Pipeline:
                 Group(self.settings, "scrub", named.raw),
                 Group(self.settings, "contacts", named.contact_changes),
             )
+            self._auditor = Group(self.settings, "auditor", named.scrubbed)
         return self._both
 
 

@@ -40,7 +40,7 @@ def test_health_and_metrics_say_what_the_worker_does(pipeline: Pipeline) -> None
     assert orjson.loads(body) == {
         "live": True,
         "ready": True,
-        "checks": {"tables": True, "rules": True, "scrub": True, "contacts": True},
+        "checks": {"tables": True, "rules": True, "scrub": True, "contacts": True, "auditor": True},
         "rules": {
             "active": f"{rules.load().identity} {rules.load().digest()}",
             "canary": None,
