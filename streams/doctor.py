@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -32,11 +33,16 @@ from scrubbers.canaries import TENANT as CANARY
 from scrubbers.compiled import CompiledRules
 from scrubbers.examples import failures
 from scrubbers.keyring import ROOT_VARIABLE, root_path
-from streams import policy
+from scrubbers.published import RuleSetRefused, compiled
+from scrubbers.rules import RuleSet
+from streams import audit, policy
 from streams.config import Settings
+from streams.grants import due, fold
 from streams.keys import keyring_path, open_keyring
 from streams.reader import read_topic, security
+from streams.rollout import active_rules, refusals
 from streams.rows import ContractRow, ContractStatus
+from streams.rule_topic import read_rules
 from streams.tables import Rows
 from streams.topics import Kind, Provisioner, Step
 
@@ -125,6 +131,49 @@ def _rules(settings: Settings) -> Iterator[Line]:
     elif not failed:
         count = sum(len(rule.examples) for rule in rule_set.recognizers)
         yield Line(Level.OK, "rules", f"{rule_set.identity}: {count} examples hold")
+
+
+def _published(settings: Settings) -> Iterator[Line]:
+    """Whether the rule set that workers take from the topic can be used, and whether a worker refused one."""
+    table = read_rules(settings)
+    deployment = table.deployment
+    if deployment is None:
+        yield Line(Level.OK, "published", "no rule set is published: workers use their own")
+        return
+    if deployment.active:
+        yield _usable(active_rules(settings))
+    for refusal in refusals(settings):
+        if (refusal.stage, refusal.digest) in deployment.stages():
+            told = f"{refusal.worker} refused the set {refusal.digest[:12]} ({refusal.stage})"
+            yield Line(Level.FAIL, "published", told, "rmm-scrub rules history says why; rules rollback undoes it")
+
+
+def _usable(rule_set: RuleSet) -> Line:
+    try:
+        compiled(rule_set)
+    except RuleSetRefused as refused:
+        told = f"{rule_set.identity} is active and cannot be used: {refused}"
+        return Line(Level.FAIL, "published", told, "rmm-scrub rules rollback")
+    return Line(Level.OK, "published", f"{rule_set.identity} is active")
+
+
+def _access(settings: Settings) -> Iterator[Line]:
+    """The audit chain is whole, and no grant waits for its review."""
+    if not settings.access.issuer:
+        yield Line(Level.OK, "access", "nobody can reverse a pseudonym: no issuer is configured")
+    key = open_keyring(settings).audit_key()
+    log = audit.AuditLog(settings, key)
+    entries = log.entries()
+    problems = len(audit.check(entries, key)) + log.unreadable
+    if problems:
+        told = f"the audit log was altered, in {problems} places"
+        yield Line(Level.FAIL, "access", told, "rmm-scrub audit verify names them")
+    else:
+        yield Line(Level.OK, "access", f"the audit log is whole: {len(entries)} entries")
+    waiting = due(fold(entries), datetime.now(UTC), settings.access.review_days)
+    if waiting:
+        told = f"{len(waiting)} grants are due for review, and lapse without"
+        yield Line(Level.WARN, "access", told, "rmm-scrub grants review")
 
 
 def _policy(settings: Settings) -> Iterator[Line]:
@@ -342,5 +391,7 @@ CHECKS: tuple[tuple[str, Check, bool], ...] = (
     ("acls", _acls, True),
     ("clock", _clock, True),
     ("tenants", _tenants, True),
+    ("published", _published, True),
+    ("access", _access, True),
     ("workers", _workers, False),
 )

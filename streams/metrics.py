@@ -2,6 +2,9 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from scrubbers.entities import EntityType
+from scrubbers.leaks import How
+
 _SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -48,6 +51,11 @@ class Metrics:
             ["type", "how"],
             registry=self.registry,
         )
+        # An alert on a rise sees none in a series that begins with its first leak.
+        for kind in EntityType:
+            self.leaks.labels(kind, How.KNOWN)
+            self.leaks.labels(kind, How.FORM)
+        self.leaks.labels("", How.UNSEARCHED)
         self.canary_leaks = Counter(
             "rmm_scrub_canary_leaks_total", "Canary identifiers found in scrubbed events", registry=self.registry
         )

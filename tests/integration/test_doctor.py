@@ -6,8 +6,12 @@ import orjson
 import pytest
 
 from scrubbers.canaries import TENANT
+from streams.audit import Action, Event, Result
 from streams.cli import main
-from tests.conftest import Pipeline
+from tests.conftest import Pipeline, record
+from tests.integration.test_rollout import audit as audit_log
+from tests.integration.test_rollout import put
+from tests.rule_sets import tags
 
 pytestmark = pytest.mark.integration
 
@@ -38,6 +42,8 @@ def test_a_healthy_installation_fails_nothing(pipeline: Pipeline, monkeypatch, c
     assert found["canaries"][0][0] == "ok"
     assert [level for level, _ in found["workers"]] == ["ok"]
     assert found["clock"][0][0] == "ok"
+    assert found["published"] == [("ok", "no rule set is published: workers use their own ")]
+    assert [level for level, _ in found["access"]] == ["ok", "ok"]
 
 
 def test_tenants_without_keys_or_contract_are_named(pipeline: Pipeline, monkeypatch, capsysbinary) -> None:
@@ -64,6 +70,22 @@ def test_a_missing_topic_and_a_changed_one_are_named(pipeline: Pipeline, monkeyp
     assert code == 1
     assert [level for level, _ in found["topics"]] == ["fail"]
     assert "nowhere is missing rmm-scrub topics apply" in found["topics"][0][1]
+
+
+def test_a_published_set_that_cannot_be_used_and_an_altered_audit_log_are_named(
+    pipeline: Pipeline, monkeypatch, capsysbinary
+) -> None:
+    """Both are failures, and each says what to do."""
+    put(pipeline, tags("1", "("))
+    audit_log(pipeline).append(Event("alice", Action.RULES_PUBLISH, Result.DONE))
+    pipeline.send("audit", [record(b'{"seq": 2, "actor": "mallory"}')])
+
+    code, found = examined(pipeline, monkeypatch, capsysbinary)
+
+    assert code == 1
+    assert [level for level, _ in found["published"]] == ["fail"]
+    assert "rmm-scrub rules rollback" in found["published"][0][1]
+    assert "fail" in [level for level, _ in found["access"]]
 
 
 def test_without_kafka_it_says_so_and_goes_on(monkeypatch, capsysbinary, tmp_path: Path) -> None:
