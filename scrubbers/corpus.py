@@ -61,6 +61,7 @@ class Verdict(msgspec.Struct, frozen=True):
     before: Baseline | None
     fallen: tuple[EntityType, ...]
     misses: tuple[Mistake, ...]
+    false_alarms: tuple[Mistake, ...]
     fresh: tuple[Lost, ...]
     tallies: dict[EntityType, Tally]
 
@@ -103,6 +104,16 @@ def replaced(cases: Sequence[LabelledText], case: LabelledText) -> list[Labelled
     return [case if each.id == case.id else each for each in cases]
 
 
+def removed(cases: Sequence[LabelledText], name: str) -> list[LabelledText]:
+    """The corpus without the line of an id.
+
+    Raises:
+        UserError: there is none.
+    """
+    gone = pick(cases, name)
+    return [each for each in cases if each.id != gone.id]
+
+
 def labels_of(text: str, spec: str) -> list[Label]:
     """The labels that `START:END:TYPE` or `VALUE:TYPE` (wherever the value stands) asks for.
 
@@ -120,12 +131,21 @@ def labels_of(text: str, spec: str) -> list[Label]:
         spans = [match.span() for match in re.finditer(rf"(?<!\w){re.escape(place)}(?!\w)", text)]
         if not spans:
             raise UserError("the sample does not have this value as a whole word")
-    for start, end in spans:
+    return fitting(text, [Label(start, end, kind) for start, end in spans])
+
+
+def fitting(text: str, labels: Sequence[Label]) -> list[Label]:
+    """Labels that can be a text's.
+
+    Raises:
+        UserError: one lies outside the text, is empty, or begins or ends with a space.
+    """
+    for start, end in ((each.start, each.end) for each in labels):
         if not 0 <= start < end <= len(text):
             raise UserError(f"{start}:{end} lies outside the sample, which has {len(text)} characters")
         if text[start:end] != text[start:end].strip():
             raise UserError(f"{start}:{end} begins or ends with a space")
-    return [Label(start, end, kind) for start, end in spans]
+    return list(labels)
 
 
 def labelled(case: LabelledText, labels: Sequence[Label]) -> LabelledText:
@@ -188,7 +208,8 @@ def check(cases: Sequence[LabelledText], rules: RuleSet, baseline: Baseline | No
     fallen = [kind for kind, now in recall.items() if now.below(_wanted(kind, baseline))]
     fresh = set(lost) - set(baseline.lost if baseline is not None else ())
     now = Baseline(rules.identity, rules.digest(), recall, lost)
-    return Verdict(now, baseline, tuple(fallen), tuple(result.misses()), tuple(sorted(fresh)), tallies)
+    misses, alarms = tuple(result.misses()), tuple(result.false_alarms())
+    return Verdict(now, baseline, tuple(fallen), misses, alarms, tuple(sorted(fresh)), tallies)
 
 
 def _wanted(kind: EntityType, baseline: Baseline | None) -> Recall:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from scrubbers.compiled import CompiledRules
 from scrubbers.rules import CLOSE_MARK, OPEN_MARK, RuleSet
 
@@ -19,8 +21,20 @@ def unmarked(example: str) -> tuple[str, list[tuple[int, int]]]:
     return text, spans
 
 
-def failures(rules: RuleSet) -> Iterator[tuple[str, str]]:
-    """(rule, what is wrong) of each example that does not hold."""
+class Failure(msgspec.Struct, frozen=True):
+    """An example that does not hold: the rule's `number`-th, from 1."""
+
+    rule: str
+    number: int
+    what: str
+
+
+def failures(rules: RuleSet) -> Iterator[Failure]:
+    """Every example that does not hold.
+
+    Raises:
+        RuleFailure: an expression did not end in its time.
+    """
     engine = CompiledRules(rules)
     for rule in rules.recognizers:
         for number, example in enumerate(rule.examples, start=1):
@@ -29,4 +43,4 @@ def failures(rules: RuleSet) -> Iterator[tuple[str, str]]:
                 (each.start, each.end) for each in engine.find(text) if each.rule == rule.name and not each.allowed
             ]
             if found != wanted:
-                yield rule.name, f"example {number}: marked {wanted}, found {found}"
+                yield Failure(rule.name, number, f"example {number}: marked {wanted}, found {found}")

@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from schemas.errors import UserError
 from scrubbers.entities import EntityType, Finding, Known
-from scrubbers.event import Edit, look_up, parse, pointers, raw_edits, splice
-from scrubbers.keyring import Keyring
+from scrubbers.event import DocumentError, Edit, look_up, parse, pointers, raw_edits, splice
+from scrubbers.findings import RuleFailure
+from scrubbers.keyring import Keyring, TenantKeys
 from scrubbers.known import KnownEntities
 from scrubbers.people import People
 from scrubbers.pseudonyms import Pseudonymiser
-from scrubbers.reading import Document, Leaf, learned, read_document, read_leaf
+from scrubbers.reading import Document, Leaf, NotText, learned, read_document, read_leaf
 from scrubbers.recognise import Recogniser
 from scrubbers.rules import RuleSet
 from scrubbers.scrub import Bounds, Editor, tenant_member
@@ -74,7 +76,8 @@ class ExplainedString(msgspec.Struct, frozen=True):
     """One string of the input: a JSON value or key, or the text itself.
 
     `path` is its JSON Pointer (of a key: its member's), behind a `#` that in a document which is a string. `field`
-    and `selector` are those of the field rule for it. `spared`: the tenant's id, which nothing looks at.
+    and `selector` are those of the field rule for it. `place` is where it stands in the whole input. `spared`: the
+    tenant's id, which nothing looks at, and which has no place.
     """
 
     path: str
@@ -83,6 +86,7 @@ class ExplainedString(msgspec.Struct, frozen=True):
     field: str | None
     selector: str | None
     candidates: tuple[Candidate, ...]
+    place: tuple[int, int] = (0, 0)
     spared: bool = False
 
     def __repr__(self) -> str:
@@ -91,17 +95,22 @@ class ExplainedString(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """Everything about one input: each of its strings, the whole scrubbed, and the names that it taught."""
+    """Everything about one input: each of its strings, what is replaced in the whole, and the names that it taught."""
 
     rule_set: str
     text: str
-    scrubbed: str
+    edits: tuple[Edit, ...]
     strings: tuple[ExplainedString, ...]
     learned: tuple[Known, ...]
 
     def __repr__(self) -> str:
         """Nothing of the input."""
         return f"Explanation({self.rule_set}, {len(self.strings)} strings)"
+
+    @property
+    def scrubbed(self) -> str:
+        """The whole as it comes out."""
+        return splice(self.text, self.edits)
 
     def findings(self) -> Iterator[Candidate]:
         """What stands, replaced or let through, in the order of the input."""
@@ -161,8 +170,8 @@ class Explainer:
         walk = _Walk(self._tracer, self._pseudonymiser, names)
         strings = tuple(walk.strings(leaf, "", lambda start, end: (start, end)))
         editor = Editor(names, People(), self._pseudonymiser, THROWAWAY, Counter())
-        scrubbed = splice(text, editor.leaf(leaf))
-        return Explanation(self._rules.identity, text, scrubbed, strings + _spared(text, spared), tuple(fresh))
+        edits = tuple(sorted(editor.leaf(leaf)))
+        return Explanation(self._rules.identity, text, edits, strings + _spared(text, spared), tuple(fresh))
 
 
 class _Walk:
@@ -194,7 +203,7 @@ class _Walk:
         field = None if leaf.is_key else self._tracer.field(leaf.path)
         traced = self._tracer.trace(leaf.text, field, known, is_key=leaf.is_key)
         candidates = tuple(self._candidate(leaf.text, each, place) for each in traced)
-        return ExplainedString(path, leaf.is_key, leaf.text, *_said(field), candidates)
+        return ExplainedString(path, leaf.is_key, leaf.text, *_said(field), candidates, place(0, len(leaf.text)))
 
     def _candidate(self, text: str, traced: Traced, place: _Place) -> Candidate:
         finding = traced.finding
@@ -239,15 +248,36 @@ def explain(
     return explainer.event(text) if event else explainer.text(text)
 
 
+def told(explainer: Explainer, text: str, *, event: bool) -> Explanation:
+    """The explanation of a text or an event that a person gave, or why there is none, in words for that person.
+
+    Raises:
+        UserError: it would go to quarantine: not JSON, too deep, an expression without end in it.
+    """
+    try:
+        return explainer.event(text) if event else explainer.text(text)
+    except DocumentError as problem:
+        raise UserError(f"not an event: {problem}" if str(problem) else "not an event: too deep") from None
+    except RuleFailure as problem:
+        raise UserError(f"rule {problem} did not end in time", "rmm-scrub rules lint") from None
+    except NotText:
+        raise UserError("a base64 member does not hold text: such an event goes to quarantine") from None
+
+
 def throwaway(rules: RuleSet) -> Pseudonymiser:
     """Replaces by the rule set's operators, with a key that nobody keeps.
 
     Raises:
         UserError: an operator does not fit its type.
     """
+    return Pseudonymiser(throwaway_keys(), rules.operators)
+
+
+def throwaway_keys() -> TenantKeys:
+    """Keys that nobody keeps."""
     ring = Keyring.throwaway()
     ring.add_tenant(THROWAWAY)
-    return Pseudonymiser(ring.tenant(THROWAWAY), rules.operators)
+    return ring.tenant(THROWAWAY)
 
 
 def _inside(text: str, literal: tuple[int, int], place: _Place) -> _Place:

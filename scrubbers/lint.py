@@ -15,6 +15,7 @@ from scrubbers.explain import throwaway
 from scrubbers.findings import RuleFailure
 from scrubbers.problems import Check, Places, Problem, Reporter, Severity, from_flaws
 from scrubbers.reach import allowing_all, unmatched, unreachable
+from scrubbers.rulefiles import RuleFile
 from scrubbers.rules import OPEN_MARK, RuleSet
 from scrubbers.shadows import duplicates, shadowed
 
@@ -33,12 +34,21 @@ def lint(path: Path | None = None, samples: Sequence[Any] = ()) -> list[Problem]
     against more than their examples.
     """
     path = path or rules.SHIPPED
+    try:
+        files = rulefiles.read(path)
+    except rules.RuleProblem as problem:
+        return list(from_flaws(problem.flaws))
+    return lint_files(files, str(path), samples)
+
+
+def lint_files(files: Sequence[RuleFile], whole: str, samples: Sequence[Any] = ()) -> list[Problem]:
+    """The problems of the rule set that files make, as `rules.assemble` has it."""
     samples = [event for event in samples if _readable(event)]
     try:
-        rule_set = rules.load(path)
-        places = Places(rulefiles.read(path))
+        rule_set = rules.assemble(files, whole)
     except rules.RuleProblem as problem:
-        return list(from_flaws(problem.flaws, path))
+        return list(from_flaws(problem.flaws))
+    places = Places(files)
     slow = list(_slow(rule_set, places))
     found = [*slow, *_operators(rule_set, places), *unreachable(rule_set, places), *allowing_all(rule_set, places)]
     found += [*duplicates(rule_set, places), *_without_examples(rule_set, places)]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from pathlib import Path
 
 import msgspec
 
@@ -31,6 +30,7 @@ class Check(StrEnum):
     ALLOWS_ALL = "allows-all"
     UNMATCHED = "unmatched"
     EXAMPLES = "examples"
+    BROKEN_EXAMPLE = "broken-example"
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -92,13 +92,13 @@ class Reporter:
         return Problem(*self._places.of_setting(*place), self._severity, self._check, "", what, mend)
 
 
-def from_flaws(flaws: Sequence[Flaw], path: Path) -> Iterator[Problem]:
+def from_flaws(flaws: Sequence[Flaw]) -> Iterator[Problem]:
     """The flaws for which a rule set could not be loaded."""
     for flaw in flaws:
         mend = "docs/rules.md describes the format"
         if "not a regular expression" in flaw.what:
             mend = "mend the expression; in single quotes YAML leaves a backslash as it is"
-        yield Problem(flaw.file or str(path), flaw.line, Severity.ERROR, Check.FORMAT, "", flaw.what, mend)
+        yield Problem(flaw.file, flaw.line, Severity.ERROR, Check.FORMAT, "", flaw.what, mend)
 
 
 def _has(file: RuleFile, place: Sequence[str]) -> bool:

@@ -20,6 +20,7 @@ from schemas.errors import UserError
 from scrubbers.compiled import CompiledRules
 from scrubbers.keyring import Keyring, TenantKeys
 from scrubbers.pseudonyms import Pseudonymiser
+from scrubbers.rulefiles import SourceFile
 from scrubbers.rules import REGEX_FLAGS, RuleSet
 
 _TENANT = "trial"
@@ -44,13 +45,6 @@ class RuleSetRefused(Exception):
         super().__init__(f"{why}: {where}" if where else str(why))
         self.why = why
         self.where = where
-
-
-class SourceFile(msgspec.Struct, frozen=True):
-    """A file of a rule set as its authors wrote it."""
-
-    name: str
-    text: str
 
 
 class PublishedRuleSet(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """The files of a rule set as YAML: their trees, and the line on which each thing stands."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,19 @@ class RuleProblem(UserError):
         super().__init__(told[0], *told[1:], *hints)
         self.flaws = tuple(flaws)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The workbench tries rule sets in another process: an exception travels as what made it."""
+        return type(self), (self.flaws, *self.hints[len(self.flaws) - 1 :])
 
-class RuleFile(msgspec.Struct, frozen=True):
+
+class SourceFile(msgspec.Struct, frozen=True):
+    """A file of a rule set as its authors wrote it."""
+
+    name: str
+    text: str
+
+
+class RuleFile(msgspec.Struct, frozen=True, eq=False):
     """One file: what it says, and the YAML nodes that know their lines."""
 
     path: Path
@@ -81,12 +93,23 @@ def read_file(file: Path) -> RuleFile:
     """
     try:
         text = file.read_text(encoding="utf-8")
-        return RuleFile(file, yaml.load(text, Loader=_Loader), yaml.compose(text, Loader=_Loader))  # noqa: S506 - safe
-    except yaml.YAMLError as problem:
-        mark = getattr(problem, "problem_mark", None)
-        raise RuleProblem([Flaw(str(file), mark.line + 1 if mark else 1, "not valid YAML")]) from None
     except (OSError, UnicodeDecodeError):
         raise RuleProblem([Flaw(str(file), 0, "cannot be read")]) from None
+    return parse(file, text)
+
+
+@lru_cache(maxsize=64)  # a set that is being edited is read with every key, and one of its files has changed
+def parse(path: Path, text: str) -> RuleFile:
+    """A file that is called so and holds this text.
+
+    Raises:
+        RuleProblem: it is not YAML.
+    """
+    try:
+        return RuleFile(path, yaml.load(text, Loader=_Loader), yaml.compose(text, Loader=_Loader))  # noqa: S506 - safe
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        raise RuleProblem([Flaw(str(path), mark.line + 1 if mark else 1, "not valid YAML")]) from None
 
 
 def _inner(node: yaml.Node | None, step: str | int) -> yaml.Node | None:

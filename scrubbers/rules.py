@@ -131,10 +131,19 @@ def _shipped() -> RuleSet:
 
 
 def _load(path: Path) -> RuleSet:
+    return assemble(rulefiles.read(path), str(path))
+
+
+def assemble(files: Sequence[RuleFile], whole: str) -> RuleSet:
+    """The rule set that files make in this order; flaws of it as a whole are those of a file called `whole`.
+
+    Raises:
+        RuleProblem: it breaks the schema, with the place of every problem.
+    """
     merged: dict[str, Any] = {}
     flaws: list[Flaw] = []
     names: set[str] = set()
-    for file in rulefiles.read(path):
+    for file in files:
         flaws += _flaws(file, names)
         if not flaws:
             _merge(merged, file.tree)
@@ -142,7 +151,7 @@ def _load(path: Path) -> RuleSet:
         raise RuleProblem(flaws, "docs/rules.md describes the format")
     for required in ("name", "version"):
         if required not in merged:
-            raise RuleProblem([Flaw(str(path), 0, f"the rule set has no {required}")])
+            raise RuleProblem([Flaw(whole, 0, f"the rule set has no {required}")])
     if "learning" not in merged:  # a set that says nothing of it must not learn `server` and shred text
         merged["learning"] = rulefiles.read_file(_LEARNING).tree["learning"]
     merged["recognizers"] = [_plain(rule) for rule in merged.get("recognizers", ()) if rule.get("enabled", True)]
@@ -159,12 +168,24 @@ def _plain(rule: dict[str, Any]) -> dict[str, Any]:
 
 def _flaws(file: RuleFile, names: set[str]) -> list[Flaw]:
     """What is wrong in a file; `names` are those of the rules before it, and get its own."""
-    found = [(_steps(each.pointer), each.message) for each in schemas.check("rule-set", file.tree)]
-    twice = [] if found else list(file.members_written_twice())
-    if not found:
-        found = [*_bad_expressions(file.tree), *_names_used_twice(file.tree, names)]
-    flaws = [Flaw(str(file.path), file.line(place), f"{_pointer(place)}: {message}") for place, message in found]
-    return sorted([*flaws, *(Flaw(str(file.path), line, f"{name}: is written twice") for line, name in twice)])
+    if broken := _breaches(file):
+        return list(broken)
+    found = [*_bad_expressions(file.tree), *_names_used_twice(file.tree, names)]
+    flaws = [_flaw(file, place, message) for place, message in found]
+    twice = (Flaw(str(file.path), line, f"{name}: is written twice") for line, name in file.members_written_twice())
+    return sorted([*flaws, *twice])
+
+
+@lru_cache(maxsize=64)  # most of the time it takes to read a file: see `rulefiles.parse`
+def _breaches(file: RuleFile) -> tuple[Flaw, ...]:
+    """Where a file breaks the schema."""
+    return tuple(
+        sorted(_flaw(file, _steps(each.pointer), each.message) for each in schemas.check("rule-set", file.tree))
+    )
+
+
+def _flaw(file: RuleFile, place: Sequence[str | int], message: str) -> Flaw:
+    return Flaw(str(file.path), file.line(place), f"{_pointer(place)}: {message}")
 
 
 def _names_used_twice(tree: dict[str, Any], names: set[str]) -> Iterator[tuple[list[str | int], str]]:

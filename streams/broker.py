@@ -4,7 +4,6 @@ Jars come from Maven Central by the pom in deploy/kafka; data and logs stay in a
 `RMM_SCRUB_KAFKA=host:port` names a running Kafka instead: nothing is started or stopped then.
 """
 
-import ctypes
 import hashlib
 import logging
 import os
@@ -24,13 +23,12 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from schemas.errors import UserError
-from streams.system import need_programs
+from streams.system import end_with_parent, need_programs
 
 USER_KAFKA = "RMM_SCRUB_KAFKA"
 READY_SECONDS = 90.0  # a cold start on two busy cores took 12 s
 STOP_SECONDS = 30.0
 _STATE = "broker.json"
-_PR_SET_PDEATHSIG = 1
 _HEAP = "-Xmx768m"  # the whole test run fits in half of it
 _LOGGING = """<Configuration status="ERROR"><Appenders><File name="f" fileName="{log}"><PatternLayout
 pattern="%d %p %c{{1}} %m%n%ex{{short}}"/></File></Appenders><Loggers><Root level="WARN"><AppenderRef ref="f"/></Root>
@@ -126,7 +124,7 @@ def start(folder: Path, *, outlive: bool = False) -> Broker:
             stdout=console,
             stderr=console,
             start_new_session=True,
-            preexec_fn=None if outlive else die_with_parent,  # noqa: PLW1509 - one call into the kernel
+            preexec_fn=None if outlive else end_with_parent,  # noqa: PLW1509 - one call into the kernel
         )
     broker = Broker(f"127.0.0.1:{port}", folder, process.pid, _birth(process.pid))
     try:
@@ -262,10 +260,6 @@ def _pom() -> Path:
     here = Path(__file__).resolve().parent
     packaged = here / "kafka-pom.xml"
     return packaged if packaged.exists() else here.parent / "deploy" / "kafka" / "pom.xml"
-
-
-def die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _birth(pid: int) -> str:

@@ -121,8 +121,8 @@ def _rules(settings: Settings) -> Iterator[Line]:
     rule_set = rules.load(Path(settings.rules) if settings.rules else None)
     everywhere = CompiledRules(rule_set).everywhere
     failed = list(failures(rule_set))
-    for rule, why in failed:
-        yield Line(Level.FAIL, "rules", f"{rule}: {why}", "rmm-scrub rules test")
+    for each in failed:
+        yield Line(Level.FAIL, "rules", f"{each.rule}: {each.what}", "rmm-scrub rules test")
     if everywhere:
         names = ", ".join(everywhere)
         yield Line(Level.WARN, "rules", f"tried on every text, which costs: {names}", "rmm-scrub rules lint")

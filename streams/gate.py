@@ -39,7 +39,7 @@ def _slow(candidate: RuleSet) -> Iterator[str]:
 
 def _examples(candidate: RuleSet) -> Iterator[str]:
     try:
-        yield from (f"{rule}: {problem}" for rule, problem in failures(candidate))
+        yield from (f"{each.rule}: {each.what}" for each in failures(candidate))
     except RuleFailure as problem:
         yield f"{problem}: an expression did not end in its time on an example"
 

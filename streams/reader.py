@@ -1,5 +1,6 @@
 """Read a topic once, as it is now: committed records up to the present end, all of them or the last ones."""
 
+import socket
 from collections.abc import Iterator
 
 import msgspec
@@ -7,6 +8,8 @@ from kafka import KafkaConsumer, TopicPartition
 
 from schemas.errors import UserError
 from streams.config import Settings
+
+REACH_SECONDS = 1.0
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -71,6 +74,16 @@ def read_last(settings: Settings, topic: str, count: int) -> list[Read]:
     """
     found = sorted(read_topic(settings, topic, last=count), key=lambda each: (each.timestamp, each.offset))
     return found[-count:]
+
+
+def reachable(settings: Settings) -> bool:
+    """Whether anything answers at the first bootstrap server: clients would try for half a minute."""
+    host, _, port = settings.bootstrap.split(",", maxsplit=1)[0].rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]") or "localhost", int(port)), REACH_SECONDS):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 def security(settings: Settings) -> dict[str, str]:

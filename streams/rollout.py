@@ -1,5 +1,6 @@
 """Publish rule sets, promote them, roll them back: checked first, on the audit log, written whole or not at all."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -10,14 +11,15 @@ import msgspec
 
 from schemas.errors import UserError
 from scrubbers import rules
-from scrubbers.published import PublishedRuleSet, RuleSetRefused, SourceFile, pack, source_files, unpack
+from scrubbers.published import PublishedRuleSet, RuleSetRefused, pack, source_files, unpack
+from scrubbers.rulefiles import SourceFile
 from scrubbers.rules import RuleSet
 from streams import deployment as deploying
 from streams.audit import Action, AuditLog, Event, Result
 from streams.config import Settings
 from streams.deployment import Change, Deployment, Place, Stage, Why
 from streams.gate import Corpus, shortcomings
-from streams.notices import NoticeKind, Refusal, ShadowCounts, kind_of, told
+from streams.notices import Count, NoticeKind, Refusal, ShadowCounts, kind_of, told
 from streams.reader import Read, read_topic
 from streams.revocations import is_opaque
 from streams.rule_topic import Conflict, RuleTable, RuleTopic, decoded, read_rules
@@ -48,6 +50,16 @@ class Outcome(msgspec.Struct, frozen=True):
     deployment: Deployment
     changed: bool
     forced: tuple[str, ...] = ()
+
+
+class ShadowSummary(msgspec.Struct, frozen=True):
+    """What a candidate in shadow finds otherwise than the active set; the most frequent difference first."""
+
+    digest: str
+    compared: int
+    skipped: int
+    failed: int
+    differences: tuple[Count, ...]
 
 
 class NotPublished(UserError):
@@ -255,6 +267,22 @@ def shadow_counts(settings: Settings, digest: str) -> list[ShadowCounts]:
         if each.digest == digest:
             found[each.worker, each.run] = each
     return list(found.values())
+
+
+def shadow_summary(settings: Settings, digest: str) -> ShadowSummary:
+    """What all workers together counted of a candidate."""
+    counts = shadow_counts(settings, digest)
+    differences: Counter[tuple[str, str, str]] = Counter()
+    for report in counts:
+        for each in report.differences:
+            differences[each.kind, each.type, each.rule] += each.count
+    return ShadowSummary(
+        digest,
+        sum(each.compared for each in counts),
+        sum(each.skipped for each in counts),
+        sum(each.failed for each in counts),
+        tuple(Count(*what, number) for what, number in differences.most_common()),
+    )
 
 
 def shadow_samples(settings: Settings, digest: str) -> list[Read]:

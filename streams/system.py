@@ -1,17 +1,26 @@
 """What the operating system must give: programs that the embedded Kafka needs, and no core dumps."""
 
+import ctypes
 import os
 import resource
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping
 
 from schemas.errors import UserError
 
+_PR_SET_PDEATHSIG = 1
+
 
 def no_core_dumps() -> None:
     """From now on neither this process nor its children write one: it would hold keys and names."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def end_with_parent() -> None:
+    """SIGTERM when the process that started this one vanishes (prctl(2), Linux)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def need_programs(packages: Mapping[str, str]) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from schemas.errors import UserError
 from scrubbers.corpus import Baseline
 from scrubbers.evaluate import LabelledText
 from streams import corpora
+from streams.files import write
 from streams.lines import lines
 
 Cases = list[LabelledText]
@@ -41,7 +41,7 @@ def edit(path: Path, change: Callable[[Cases], Cases]) -> None:
         if len(before) < len(lines_before):
             raise UserError(f"{path}: two samples have the same id")
         after = change([case for case, _ in before.values()])
-        _replace(path, b"".join(_written(case, *before.get(case.id, (None, b"{}"))) + b"\n" for case in after))
+        write(path, b"".join(_written(case, *before.get(case.id, (None, b"{}"))) + b"\n" for case in after))
 
 
 def baseline_path(path: Path) -> Path:
@@ -73,7 +73,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
     place = baseline_path(path)
     tree = msgspec.to_builtins(baseline, str_keys=True, order="sorted")
     with _alone(place):
-        _replace(place, orjson.dumps(tree, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        write(place, orjson.dumps(tree, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -102,21 +102,3 @@ def _alone(path: Path) -> Iterator[None]:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Whole or not at all; a new file is readable by its owner alone."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
-            temporary = Path(new.name)
-            try:
-                new.write(content)
-                new.flush()
-                os.fsync(new.fileno())
-                if path.exists():
-                    temporary.chmod(path.stat().st_mode & 0o777)
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
-    except OSError as problem:
-        raise UserError(f"{path}: cannot be written: {problem.strerror}") from None

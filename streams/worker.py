@@ -1,7 +1,6 @@
 """Worker processes: one Faust worker each, started, watched, restarted and stopped by a supervisor."""
 
 import contextlib
-import ctypes
 import fcntl
 import hashlib
 import logging
@@ -18,7 +17,7 @@ import faust
 
 from schemas.errors import UserError
 from streams.config import Settings, load
-from streams.system import no_core_dumps
+from streams.system import end_with_parent, no_core_dumps
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +25,6 @@ STOP_SECONDS = 45.0  # a batch, its transaction and leaving the group; then the 
 RESTART_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)  # between restarts that follow each other
 STEADY_SECONDS = 60.0  # a process that lived this long starts the row anew
 USER_ERROR = 78  # EX_CONFIG of sysexits.h: restarting would not help
-_PR_SET_PDEATHSIG = 1
 
 
 class Supervisor:
@@ -129,11 +127,6 @@ def identity(settings: Settings, slot: int) -> str:
     return f"{hashlib.sha256(place).hexdigest()[:12]}-{slot}"
 
 
-def _die_with_parent() -> None:
-    """SIGTERM when the supervisor vanishes (prctl(2))."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 class _QuietWorker(faust.Worker):
     """A Faust worker whose SIGUSR1 does not write local variables, and with them records, to the log."""
 
@@ -149,7 +142,7 @@ def run_worker(app: Any) -> None:
 
 def main(slot: int) -> None:
     """One worker process of a supervisor."""
-    _die_with_parent()
+    end_with_parent()
     no_core_dumps()
     from streams.app import assemble  # noqa: PLC0415 - the supervisor does without
     from streams.cli import console  # noqa: PLC0415

@@ -13,7 +13,7 @@ from streams.system import no_core_dumps
 # Verb → module of streams.cli that holds it: `app` for a group of verbs, else a function of the verb's name.
 # A module is imported only when its verb is called: Presidio and Faust take seconds to import.
 GROUPS = ("kafka", "topics", "keys", "known", "rules", "contacts", "quarantine", "grants", "audit", "contracts")
-VERBS = ("demo", "worker", "publish", "scrub", "detect", "reverse", "bench", "verify", "doctor")
+VERBS = ("demo", "worker", "publish", "scrub", "detect", "reverse", "bench", "verify", "doctor", "workbench")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,12 +8,9 @@ import typer
 
 from schemas.errors import UserError
 from scrubbers import rules
-from scrubbers.event import DocumentError
-from scrubbers.explain import Candidate, ExplainedString, Explainer, Explanation
-from scrubbers.findings import RuleFailure
+from scrubbers.explain import Candidate, ExplainedString, Explainer, Explanation, told
 from scrubbers.keyring import KeyUnavailable
 from scrubbers.pseudonyms import Pseudonymiser
-from scrubbers.reading import NotText
 from scrubbers.trace import Fate, Source
 from streams import inventory
 from streams.cli import console
@@ -42,10 +39,11 @@ def explain(
     rows = inventory.knowns(inventory.read(known)) if known else ()
     names = [each for owner, each in rows if tenant is None or owner in (None, tenant)]
     explainer = Explainer(rule_set, names, _pseudonymiser(rule_set, tenant, keyring))
-    explained = _explained(explainer, given(text), event=event)
+    explained = told(explainer, given(text), event=event)
     presidio = _presidio(rule_set, explained) if engine == "reference" else None
     if as_json:
-        console.print_json({**msgspec.to_builtins(explained), **({} if presidio is None else {"presidio": presidio})})
+        tree = {**msgspec.to_builtins(explained), "scrubbed": explained.scrubbed}
+        console.print_json(tree if presidio is None else {**tree, "presidio": presidio})
         return
     _show(explained)
     for each in presidio or ():
@@ -54,17 +52,6 @@ def explain(
             f"({each['pattern']}) in {each['path'] or 'the text'}",
             markup=False,
         )
-
-
-def _explained(explainer: Explainer, text: str, *, event: bool) -> Explanation:
-    try:
-        return explainer.event(text) if event else explainer.text(text)
-    except DocumentError as problem:
-        raise UserError(f"not an event: {problem}" if str(problem) else "not an event: too deep") from None
-    except RuleFailure as problem:
-        raise UserError(f"rule {problem} did not end in time", "rmm-scrub rules lint") from None
-    except NotText:
-        raise UserError("a base64 member does not hold text: such an event goes to quarantine") from None
 
 
 def _pseudonymiser(rule_set: rules.RuleSet, tenant: str | None, keyring: Path | None) -> Pseudonymiser | None:

@@ -2,7 +2,6 @@
 
 import getpass
 import os
-import socket
 from pathlib import Path
 
 from scrubbers.keyring import Keyring
@@ -10,8 +9,7 @@ from streams.audit import Action, AuditFailed, AuditLog, Detail, Entry, Event
 from streams.cli import console, token
 from streams.config import Settings
 from streams.identity import Identity
-
-REACH_SECONDS = 1.0
+from streams.reader import reachable
 
 
 def actor(settings: Settings, token_file: Path | None = None) -> str:
@@ -46,7 +44,7 @@ def record_if_reachable(
     Without a broker, or where the log cannot be written, that is said on stderr.
     """
     why = f"no Kafka answers at {settings.bootstrap}"
-    if _reachable(settings.bootstrap):
+    if reachable(settings):
         try:
             record(settings, ring, action, tenant, detail)
         except AuditFailed as problem:
@@ -54,12 +52,3 @@ def record_if_reachable(
         else:
             return
     console.err.print(f"done, but not on the audit log: {why}", markup=False)
-
-
-def _reachable(bootstrap: str) -> bool:
-    host, _, port = bootstrap.split(",", maxsplit=1)[0].rpartition(":")
-    try:
-        with socket.create_connection((host.strip("[]") or "localhost", int(port)), REACH_SECONDS):
-            return True
-    except (OSError, ValueError):
-        return False

@@ -2,7 +2,6 @@
 
 import getpass
 import os
-from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +21,7 @@ from streams.config import Settings, load
 from streams.deployment import Deployment, Place, Stage
 from streams.identity import Identity
 from streams.keys import open_keyring
-from streams.notices import ShadowCounts, told, unsealed_sample
+from streams.notices import told, unsealed_sample
 from streams.rollout import Author, NotPublished, Outcome, Rollout
 from streams.rule_topic import read_rules
 
@@ -146,9 +145,8 @@ def shadow(
     deployment = read_rules(settings).deployment
     if deployment is None or not deployment.shadow:
         raise UserError("no rule set is in shadow", "rmm-scrub rules publish --rules F --reason R --shadow")
-    counts = rolling.shadow_counts(settings, deployment.shadow)
+    told = msgspec.to_builtins(rolling.shadow_summary(settings, deployment.shadow))
     opened = _opened(settings, deployment.shadow, samples, keyring) if samples else []
-    told = {"digest": deployment.shadow, **_summed(counts)}
     if as_json:
         console.print_json({**told, "samples": opened} if samples else told)
         return
@@ -219,20 +217,6 @@ def _state(deployment: Deployment | None) -> dict[str, Any]:
 def _published(each: PublishedRuleSet) -> dict[str, Any]:
     names = ("version", "digest", "author", "reason", "time", "forced")
     return {name: getattr(each, name) for name in names}
-
-
-def _summed(counts: list[ShadowCounts]) -> dict[str, Any]:
-    differences: Counter[tuple[str, str, str]] = Counter()
-    for report in counts:
-        for each in report.differences:
-            differences[each.kind, each.type, each.rule] += each.count
-    return {
-        **{name: sum(getattr(each, name) for each in counts) for name in ("compared", "skipped", "failed")},
-        "differences": [
-            {"kind": kind, "type": entity, "rule": rule, "count": number}
-            for (kind, entity, rule), number in differences.most_common()
-        ],
-    }
 
 
 def _opened(settings: Settings, digest: str, wanted: int, keyring: Path | None) -> list[dict[str, Any]]:

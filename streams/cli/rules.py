@@ -76,10 +76,12 @@ def test(rule_file: RuleFile = None, as_json: Json = False) -> None:
     found = list(failures(rule_set))
     total = sum(len(rule.examples) for rule in rule_set.recognizers)
     if as_json:
-        console.print_json({"examples": total, "failures": [{"rule": rule, "problem": why} for rule, why in found]})
+        console.print_json(
+            {"examples": total, "failures": [{"rule": each.rule, "problem": each.what} for each in found]}
+        )
     else:
-        for rule, why in found:
-            console.error(f"{rule}: {why}")
+        for each in found:
+            console.error(f"{each.rule}: {each.what}")
         console.out.print(f"{rule_set.identity}: {total - len(found)} of {total} examples hold")
     if found:
         raise typer.Exit(1)

@@ -17,6 +17,7 @@ from streams import broker
 from streams.config import Settings
 from streams.demo.changes import Sent
 from streams.demo.proof import Check
+from streams.system import end_with_parent
 
 WAIT_SECONDS = 60.0
 _DISABLED = "account-disabled"
@@ -84,7 +85,7 @@ class Portal:
                 [sys.executable, str(example()), *map(str, arguments)],
                 stdout=log,
                 stderr=log,
-                preexec_fn=broker.die_with_parent,  # noqa: PLW1509 - one call into the kernel
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - one call into the kernel
             )
         try:
             yield

@@ -35,6 +35,7 @@ from streams.quarantine import read_entry
 from streams.reader import Read, read_topic
 from streams.revocations import jwks
 from streams.rows import ContractStatus
+from streams.system import end_with_parent
 from streams.tables import KnownRow, Rows
 from streams.topics import Provisioner
 from streams.verification import Claims, verify
@@ -130,7 +131,7 @@ class _Demo:
                 env={**os.environ, **environment},
                 stdout=log,
                 stderr=log,
-                preexec_fn=broker.die_with_parent,  # noqa: PLW1509 - one call into the kernel
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - one call into the kernel
             )
         try:
             self._until(self._shared_out, "the workers did not come up", process)
