@@ -49,9 +49,16 @@ class Access(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jwks: str = ""  # the issuer's key set: a file, or a URL
     roles_claim: str = "roles"
     granter_role: str = "rmm-scrub-granter"
+    rules_role: str = "rmm-scrub-rules"  # may change rules in a shared workbench
+    client_id: str = ""  # as which a shared workbench is registered with the issuer
+    client_secret: str = ""  # empty: it is a public client
     review_days: int = 90  # a grant that nobody reviewed for so long lapses
     longest_days: int = 365
     reversals_per_hour: int = 60  # of one employee
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "client_secret")
+        return f"Access({', '.join(shown)})"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ import re
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,18 @@ class Identity:
         Raises:
             IdentityRefused: none, and which rule it breaks.
         """
+        return self.employee(self.claims(token))
+
+    def employee(self, claims: Mapping[str, Any]) -> Employee:
+        """Whom claims that were verified are about."""
+        return Employee(claims["sub"], _roles(claims.get(self._access.roles_claim)))
+
+    def claims(self, token: str) -> dict[str, Any]:
+        """What a token says that proves an employee.
+
+        Raises:
+            IdentityRefused: it proves none, and which rule it breaks.
+        """
         access = self._access
         _require(Rule.CONFIGURED, access.issuer and access.audience and access.jwks)
         claims = self._verified(token.strip())
@@ -89,7 +102,7 @@ class Identity:
             )
         subject = claims.get("sub")
         _require(Rule.SUBJECT, isinstance(subject, str) and _ID.fullmatch(subject))
-        return Employee(str(subject), _roles(claims.get(access.roles_claim)))
+        return claims
 
     def _verified(self, token: str) -> dict[str, Any]:
         _require(Rule.FORM, 0 < len(token) <= _LONGEST and token.isascii() and token.count(".") == 2)

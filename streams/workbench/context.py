@@ -15,7 +15,7 @@ from streams.workbench.sets import Sets
 
 
 class Workbench(msgspec.Struct, frozen=True):
-    """`workers` are their base URLs, if given. `shared`: its users are employees whom OIDC proves, not who started it."""
+    """`workers`: their base URLs, if given. `shared`: its users are employees whom OIDC proves, not who started it."""
 
     settings: Settings
     sets: Sets

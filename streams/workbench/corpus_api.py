@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from scrubbers import corpus
 from scrubbers.entities import EntityType
 from scrubbers.evaluate import Label, LabelledText
 from streams import team_corpus
 from streams.workbench import trials
-from streams.workbench.api import Handler, answer, asked, need_change
+from streams.workbench.api import answer, asked, need_change
 from streams.workbench.context import Workbench
 from streams.workbench.rules_api import Draft, files_of
 

@@ -16,7 +16,8 @@ from streams.audit import Action, AuditLog, Event, Result
 from streams.sealed import Kind, Sealed
 from streams.workbench.api import answer, asked, need_change
 from streams.workbench.context import Workbench
-from streams.workbench.guard import Person, person
+from streams.workbench.guard import person
+from streams.workbench.sessions import Person
 
 SHOWN = 200  # of the newest; a replay is for `rmm-scrub quarantine`
 _TENANTLESS = "no grant can be for a record whose tenant is not known"

@@ -61,7 +61,7 @@ def serve(served: web.Application, host: str, port: int, ready: Callable[[], Non
 
 
 async def _serve(served: web.Application, host: str, port: int, ready: Callable[[], None]) -> None:
-    runner = web.AppRunner(served, access_log=None)  # a log of requests would hold the one-time token
+    runner = guard.runner(served)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

@@ -15,6 +15,7 @@ async function request(method, path, body) {
   const type = answer.headers.get("content-type") || "";
   const told = type.startsWith("application/json") ? await answer.json() : {};
   if (answer.ok) return told;
+  if (answer.status === 401) throw problem("your session has ended: load the page again, or start the workbench again", 401, {});
   throw problem(told.error || `the workbench answered ${answer.status}`, answer.status, told);
 }
 

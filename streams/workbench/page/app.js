@@ -24,7 +24,7 @@ async function start() {
   try {
     state = await connect();
   } catch (error) {
-    if (error.status === 401) return location.replace("/sign-in");
+    if (error.status === 401) return location.replace("/");
     return fill($("main"), el("p", { class: "objection" }, told(error)));
   }
   $("person").textContent = `${state.person.name}${state.person.may_change ? "" : " (may look)"}`;
