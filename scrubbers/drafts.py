@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from scrubbers import rulefiles, rules
 from scrubbers.examples import failures
@@ -23,13 +22,13 @@ def load(sources: Sequence[SourceFile]) -> RuleSet:
     return rules.assemble(_parsed(sources), WHOLE)
 
 
-def lint(sources: Sequence[SourceFile], samples: Sequence[Any] = ()) -> list[Problem]:
-    """The problems of a draft, as `lint.lint` has them; `samples` are events, as parsed JSON."""
+def lint(sources: Sequence[SourceFile]) -> list[Problem]:
+    """The problems of a draft, as `lint.lint` has them."""
     try:
         files = _parsed(sources)
     except RuleProblem as problem:
         return list(from_flaws(problem.flaws))
-    return lint_files(files, WHOLE, samples)
+    return lint_files(files, WHOLE)
 
 
 def broken_examples(sources: Sequence[SourceFile]) -> list[Problem]:

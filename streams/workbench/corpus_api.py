@@ -46,9 +46,10 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class Marks(msgspec.Struct, frozen=True):
-    """Labels to add or to take away."""
+    """Labels to add or to take away; `values`: or a value wherever it stands, as `VALUE:TYPE`."""
 
-    labels: tuple[Mark, ...]
+    labels: tuple[Mark, ...] = ()
+    values: tuple[str, ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -114,12 +115,12 @@ class _Corpus:
         return answer({"removed": name})
 
     async def label(self, request: web.Request) -> web.Response:
-        labels = _labels(await asked(request, Marks))
-        return await self._changed(request, lambda case: corpus.labelled(case, corpus.fitting(case.text, labels)))
+        marks = await asked(request, Marks)
+        return await self._changed(request, lambda case: corpus.labelled(case, _labels(case, marks)))
 
     async def unlabel(self, request: web.Request) -> web.Response:
-        labels = _labels(await asked(request, Marks))
-        return await self._changed(request, lambda case: corpus.unlabelled(case, labels))
+        marks = await asked(request, Marks)
+        return await self._changed(request, lambda case: corpus.unlabelled(case, _labels(case, marks)))
 
     async def accept(self, request: web.Request) -> web.Response:
         files = await files_of(self._bench, (await asked(request, Accept)).draft)
@@ -172,5 +173,7 @@ def _listed(case: LabelledText) -> Listed:
     return Listed(str(case.id), case.text[:PREVIEW], len(case.spans), len(case.complete) == len(EntityType))
 
 
-def _labels(marks: Marks) -> list[Label]:
-    return [Label(each.start, each.end, each.type) for each in marks.labels]
+def _labels(case: LabelledText, marks: Marks) -> list[Label]:
+    found = [Label(each.start, each.end, each.type) for each in marks.labels]
+    found += [label for value in marks.values for label in corpus.labels_of(case.text, value)]
+    return corpus.fitting(case.text, found)

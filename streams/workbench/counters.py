@@ -52,7 +52,7 @@ def add_counters(application: web.Application, bench: Workbench) -> None:
     async def counters(_: web.Request) -> web.Response:
         return answer(added_up(await _expositions(bench)))
 
-    application.router.add_get("/api/counters", counters, name="counters")
+    application.router.add_get("/api/counters", counters)
 
 
 def added_up(expositions: Sequence[str]) -> Counters:

@@ -88,10 +88,10 @@ def add_rollout(application: web.Application, bench: Workbench) -> None:
         wanted = await asked(request, RollBack)
         return await _done(bench, request, lambda rollout: rollout.rollback(wanted.reason, wanted.digest))
 
-    application.router.add_get("/api/deployment", state, name="deployment")
-    application.router.add_post("/api/deployment/publish", publish, name="publish")
-    application.router.add_post("/api/deployment/promote", promote, name="promote")
-    application.router.add_post("/api/deployment/rollback", roll_back, name="rollback")
+    application.router.add_get("/api/deployment", state)
+    application.router.add_post("/api/deployment/publish", publish)
+    application.router.add_post("/api/deployment/promote", promote)
+    application.router.add_post("/api/deployment/rollback", roll_back)
 
 
 async def _done(bench: Workbench, request: web.Request, change: Callable[[Rollout], Outcome]) -> web.Response:

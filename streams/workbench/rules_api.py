@@ -33,10 +33,9 @@ class Try(msgspec.Struct, frozen=True):
 
 
 class Lint(msgspec.Struct, frozen=True):
-    """A draft to be linted, with samples of events if there are any."""
+    """A draft to be linted."""
 
     draft: Draft
-    samples: tuple[str, ...] = ()
 
 
 class Compare(msgspec.Struct, frozen=True):
@@ -75,9 +74,8 @@ def add_rules(application: web.Application, bench: Workbench) -> None:
         return answer(await bench.engine.swift(trials.attempt, await files_of(bench, wanted.draft), wanted.sample))
 
     async def lint(request: web.Request) -> web.Response:
-        wanted = await asked(request, Lint)
-        files = await files_of(bench, wanted.draft)
-        return answer(await bench.engine.thorough(trials.inspect, files, wanted.samples))
+        files = await files_of(bench, (await asked(request, Lint)).draft)
+        return answer(await bench.engine.thorough(trials.inspect, files))
 
     async def compare(request: web.Request) -> web.Response:
         wanted = await asked(request, Compare)
@@ -88,12 +86,12 @@ def add_rules(application: web.Application, bench: Workbench) -> None:
             cases = tuple(await asyncio.to_thread(team_corpus.read, bench.need_corpus()))
         return answer(await bench.engine.thorough(trials.compared, before, after, cases))
 
-    application.router.add_get("/api/sets", sets, name="sets")
-    application.router.add_get("/api/sets/{id}", opened, name="set")
-    application.router.add_put("/api/sets/disk", save, name="save")
-    application.router.add_post("/api/try", attempt, name="try")
-    application.router.add_post("/api/lint", lint, name="lint")
-    application.router.add_post("/api/compare", compare, name="compare")
+    application.router.add_get("/api/sets", sets)
+    application.router.add_get("/api/sets/{id}", opened)
+    application.router.add_put("/api/sets/disk", save)
+    application.router.add_post("/api/try", attempt)
+    application.router.add_post("/api/lint", lint)
+    application.router.add_post("/api/compare", compare)
 
 
 async def files_of(bench: Workbench, draft: Draft) -> tuple[SourceFile, ...]:

@@ -61,8 +61,8 @@ def add_samples(application: web.Application, bench: Workbench) -> None:
         wanted = await asked(request, Open)
         return answer(await asyncio.to_thread(_opened, bench, person(request), wanted))
 
-    application.router.add_get("/api/sealed", listed, name="sealed")
-    application.router.add_post("/api/sealed/open", opened, name="open-sealed")
+    application.router.add_get("/api/sealed", listed)
+    application.router.add_post("/api/sealed/open", opened)
 
 
 def _opened(bench: Workbench, who: Person, wanted: Open) -> Opened:

@@ -43,8 +43,8 @@ def application(bench: Workbench, sign_in: guard.SignIn, origin: str) -> web.App
         }
         return answer(told)
 
-    served.router.add_get("/", page, name="page")
-    served.router.add_get("/api/state", state, name="state")
+    served.router.add_get("/", page)
+    served.router.add_get("/api/state", state)
     for add in (add_rules, add_corpus, add_rollout, add_samples, add_counters):
         add(served, bench)
     served.router.add_static("/static", PAGE)

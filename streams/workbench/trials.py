@@ -4,9 +4,7 @@ Results hold values of the texts that were tried: they go back to whoever gave t
 """
 
 import time
-from collections.abc import Sequence
 from functools import cache, lru_cache
-from typing import Any
 
 import msgspec
 
@@ -15,7 +13,6 @@ from scrubbers import corpus, drafts, hostnames
 from scrubbers.compare import Comparison, compare
 from scrubbers.entities import EntityType, Known
 from scrubbers.evaluate import LabelledText
-from scrubbers.event import DocumentError, parse
 from scrubbers.explain import Explainer, Explanation, throwaway_keys, told
 from scrubbers.findings import RuleFailure
 from scrubbers.keyring import TenantKeys
@@ -80,15 +77,15 @@ def attempt(files: Files, sample: Sample) -> Trial:
     return msgspec.structs.replace(trial, scrubbed=explained.scrubbed, explanation=explained, milliseconds=took)
 
 
-def inspect(files: Files, texts: Sequence[str]) -> Inspection:
-    """Lint a draft, and run its examples; of the texts those that are events are lint's samples."""
-    problems = drafts.lint(files, [event for text in texts for event in _events(text)])
+def inspect(files: Files) -> Inspection:
+    """Lint a draft, and run its examples."""
+    problems = drafts.lint(files)
     if refused(problems):
         return Inspection(tuple(problems))
     try:
         broken = drafts.broken_examples(files)
         rules = drafts.load(files)
-    except (RuleProblem, RuleFailure):  # a sample that lint had not: it says so when it is asked again
+    except RuleFailure:  # the machine was slower than when lint looked: it says so when it is asked again
         return Inspection(tuple(problems))
     found = sorted([*problems, *broken], key=lambda each: (each.file, each.line, each.severity, each.what))
     return Inspection(tuple(found), sum(len(rule.examples) for rule in rules.recognizers))
@@ -145,13 +142,6 @@ def rule_set(files: Files) -> RuleSet:
 @lru_cache(maxsize=2)
 def _before(files: Files, cases: tuple[LabelledText, ...]) -> corpus.Verdict:
     return corpus.check(cases, drafts.load(files))
-
-
-def _events(text: str) -> list[Any]:
-    try:
-        return [parse(text)]
-    except DocumentError:
-        return []
 
 
 def _unended(problem: RuleFailure) -> UserError:

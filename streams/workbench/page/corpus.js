@@ -2,7 +2,7 @@
 
 import { get, post, put, remove, told } from "./api.js";
 import { draft } from "./draft.js";
-import { el, fill, say, table } from "./dom.js";
+import { el, field, fill, say, table } from "./dom.js";
 import { marked } from "./spans.js";
 import { length, pointsBefore } from "./text.js";
 
@@ -13,7 +13,8 @@ export function corpus(state, views) {
   const shown = el("pre", { class: "shown labelled", tabindex: "0", "aria-label": "Labelled sample" });
   const tools = el("div", { class: "bar" });
   const labels = el("ul", { class: "labels" });
-  const hint = el("p", {}, "Select text in a sample, then say what it is. With the keyboard: Shift and the arrow keys.");
+  const hint = el("p", {}, "Select text in the sample, then say what it is; or type a value, to label it wherever it stands.");
+  const value = el("input", { type: "text", autocomplete: "off", spellcheck: "false" });
   let current = null;
   let selected = null;
 
@@ -76,7 +77,7 @@ export function corpus(state, views) {
     }));
     fill(shown, marked(current.text, marks));
     const types = state.types.map((type) =>
-      el("button", { type: "button", class: `key ${type}`, disabled: !selected, onclick: () => label(type) }, type),
+      el("button", { type: "button", class: `key ${type}`, disabled: !selected && !value.value.trim(), onclick: () => label(type) }, type),
     );
     fill(
       tools,
@@ -104,8 +105,14 @@ export function corpus(state, views) {
     const lead = text.length - text.trimStart().length;
     const trimmed = text.trim();
     selected = trimmed ? { start: start + lead, end: start + lead + length(trimmed) } : null;
-    for (const button of tools.querySelectorAll("button.key")) button.disabled = !selected;
+    allow();
   });
+  value.addEventListener("input", allow);
+
+  /** Types can be chosen when there is something to label. */
+  function allow() {
+    for (const button of tools.querySelectorAll("button.key")) button.disabled = !selected && !value.value.trim();
+  }
 
   function before(node, offset) {
     const range = document.createRange();
@@ -116,8 +123,10 @@ export function corpus(state, views) {
   }
 
   async function label(type) {
-    const wanted = selected;
-    await change(() => post(path("/label"), { labels: [{ ...wanted, type }] }));
+    const typed = value.value.trim();
+    const wanted = typed ? { values: [`${typed}:${type}`] } : { labels: [{ ...selected, type }] };
+    await change(() => post(path("/label"), wanted));
+    value.value = "";
     load();
   }
 
@@ -182,7 +191,7 @@ export function corpus(state, views) {
           results,
         ),
         el("section", { "aria-label": "Samples" }, el("h2", {}, "Samples"), list),
-        el("section", { "aria-label": "Sample" }, el("h2", {}, "Label"), hint, tools, shown, labels),
+        el("section", { "aria-label": "Sample" }, el("h2", {}, "Label"), hint, field("a value", value), tools, shown, labels),
       )
     : el("p", { class: "empty" }, "There is no corpus: start the workbench with --corpus team.ndjson.");
   return {

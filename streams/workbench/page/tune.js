@@ -97,7 +97,7 @@ export function tune(state, views) {
   const inspect = oneAtATime(async () => {
     title.textContent = "Checking …";
     try {
-      lint = (await post("/api/lint", { draft: draft.asked, samples: sample.event ? [sample.text] : [] })).problems;
+      lint = (await post("/api/lint", { draft: draft.asked })).problems;
     } catch (error) {
       say(told(error), "bad");
     }
@@ -111,7 +111,7 @@ export function tune(state, views) {
     objection.textContent = trial.objection || (trial.problems.length ? "The rules have errors: this is how it was before them." : "");
     document.getElementById("identity").textContent = trial.rule_set || "with errors";
     if (!trial.explanation) return;
-    took.textContent = `${trial.milliseconds.toFixed(0)} ms`;
+    took.textContent = `· ${trial.milliseconds.toFixed(0)} ms`;
     const found = trial.explanation.strings.flatMap((each) => each.candidates.map((one) => ({ ...one, string: each })));
     const standing = found.filter((each) => each.fate === "kept" || each.fate === "allowed");
     const mark = (each) => ({
