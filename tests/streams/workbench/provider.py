@@ -80,11 +80,11 @@ class OpenIdProvider:
         asked = self._codes.pop(str(form.get("code")), None)
         if asked is None or not self._is_client(request, form) or not _is_proven(asked, form):
             return _json({"error": "invalid_grant"}, 400)
-        if self.token_status != 200 or self.token_body is not None:
-            return web.Response(status=self.token_status, body=self.token_body, headers={"Location": "/elsewhere"})
+        if self.token_body is not None:
+            return web.Response(status=self.token_status, body=self.token_body, headers={"Location": "/token"})
         claims = {"iss": self.issuer, "aud": CLIENT, "nonce": asked["nonce"]} | self.claims
         token = self.id_token or self.keys.token("alice", roles=self.roles, **claims)
-        return _json({"access_token": "x", "token_type": "Bearer", "id_token": token})
+        return _json({"access_token": "x", "token_type": "Bearer", "id_token": token}, self.token_status)
 
     def _is_client(self, request: web.Request, form: dict[str, Any]) -> bool:
         if not self.secret:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from streams.workbench import sessions
+from streams.workbench import guard, sessions
 from streams.workbench.local import LocalSignIn
 from tests.streams.workbench.browsers import Browser, World, free_origin, workbench
 
@@ -170,6 +170,23 @@ class TestSession:
         monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.0)
         assert inside.get("/api/changes").status == 401
         assert inside.get("/").status == 403
+
+    def test_is_kept_alive_by_its_person_only(self, world, monkeypatch):
+        """Pages and changes do; what a page asks by itself does not."""
+        now = 0.0
+        monkeypatch.setattr(guard, "Sessions", lambda: sessions.Sessions(lambda: now))
+        sign_in, (origin, port) = LocalSignIn(), free_origin()
+        world.serve(workbench(sign_in, origin), port)
+        browser = world.browser(origin)
+        browser.get(sign_in.url(origin))
+        now = 3_000.0
+        token = browser.get("/").json["csrf"]
+        now = 6_000.0
+        assert browser.post("/api/changes", X_CSRF_Token=token).status == 204
+        now = 9_000.0
+        assert browser.get("/api/changes").status == 200
+        now = 9_600.0
+        assert browser.get("/api/changes").status == 401
 
     def test_ends_by_signing_out(self, inside, csrf):
         """Also for one who has kept the cookie."""

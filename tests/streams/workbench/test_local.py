@@ -92,13 +92,13 @@ def test_a_new_link_ends_the_one_before(browser, sign_in):
     assert browser.get(new).status == 303
 
 
-def test_a_link_in_a_browser_that_is_signed_in_begins_anew(browser, sign_in):
+def test_a_link_in_a_browser_that_is_signed_in_begins_anew(browser, sign_in, world):
     """The token leaves the address bar then, too; the session before it ends."""
-    browser.get(sign_in.url(browser.base))
-    before = browser.get("/").json["csrf"]
-    assert browser.get(sign_in.url(browser.base)).status == 303
-    assert browser.get("/").json["csrf"] != before
-    assert browser.post("/api/changes", {}, X_CSRF_Token=before).status == 403
+    before = browser.get(sign_in.url(browser.base)).cookie
+    after = browser.get(sign_in.url(browser.base))
+    assert (after.status, after.headers["Location"]) == (303, "/")
+    assert browser.get("/").status == 200
+    assert world.browser(browser.base).get("/", Cookie=f"{before.key}={before.value}").status == 403
 
 
 def test_the_cookie_stays_here(browser, sign_in):
