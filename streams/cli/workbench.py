@@ -76,10 +76,9 @@ def _origin(settings: Settings, host: str, port: int, url: str | None, *, oidc: 
             raise UserError(f"{host} is not this machine alone", "for several people: --oidc --url https://…")
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
     access = settings.access
-    if not (access.issuer and access.client_id and access.jwks):
+    if not (access.issuer and access.client_id):
         raise UserError(
-            "the identity provider is not configured",
-            "set RMM_SCRUB_ACCESS_ISSUER, RMM_SCRUB_ACCESS_CLIENT_ID and RMM_SCRUB_ACCESS_JWKS",
+            "the identity provider is not configured", "set RMM_SCRUB_ACCESS_ISSUER and RMM_SCRUB_ACCESS_CLIENT_ID"
         )
     if url is None and host not in _LOOPBACK:
         raise UserError("under which URL do browsers see it?", "--url https://workbench.example")

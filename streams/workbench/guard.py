@@ -27,8 +27,15 @@ _SESSION = web.RequestKey("session", Session)
 class SignIn(Protocol):
     """A way to show who one is."""
 
-    # How the session's cookie behaves towards other sites.
-    same_site: Literal["Strict", "Lax"]
+    @property
+    def same_site(self) -> Literal["Strict", "Lax"]:
+        """How the session's cookie behaves towards other sites."""
+        ...
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long a session lasts in which nothing is done."""
+        ...
 
     def expects(self, request: web.Request) -> bool:
         """Whether this request is part of signing in, be there a session or not."""
@@ -78,7 +85,7 @@ class _Door:
     def __init__(self, sign_in: SignIn, origin: Origin) -> None:
         self._sign_in = sign_in
         self._origin = origin
-        self._sessions = Sessions()
+        self._sessions = Sessions(idle=sign_in.idle_seconds)
         self._cookie = origin.cookie("session")
 
     @web.middleware

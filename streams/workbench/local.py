@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from streams.workbench.answers import Refused
-from streams.workbench.sessions import Person
+from streams.workbench.sessions import LONGEST_SECONDS, Person
 from streams.workbench.tickets import Tickets
 
 LINK_SECONDS = 600.0  # it stands in a terminal, perhaps in its log: soon worthless, and at once when used
@@ -19,6 +19,8 @@ class LocalSignIn:
     """Whoever can read the terminal that the workbench was started in is the account that started it."""
 
     same_site: Literal["Strict"] = "Strict"
+    # Its owner's screen lock guards it, and coming back needs the terminal: a lunch must not cost the session.
+    idle_seconds = LONGEST_SECONDS
 
     def __init__(self) -> None:
         user = getpass.getuser()

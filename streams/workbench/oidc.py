@@ -21,7 +21,7 @@ from streams.identity import IdentityRefused
 from streams.workbench.answers import Refused, see
 from streams.workbench.issuer import Issuer, IssuerFailed, Metadata
 from streams.workbench.origin import Origin, is_private
-from streams.workbench.sessions import Person
+from streams.workbench.sessions import IDLE_SECONDS, Person
 from streams.workbench.tickets import Tickets, same, secret
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ class OidcSignIn:
 
     # The visit that ends a sign-in begins at the issuer: a strict cookie would be missing from the page it leads to.
     same_site: Literal["Lax"] = "Lax"
+    idle_seconds = IDLE_SECONDS
 
     def __init__(self, access: Access, origin: str) -> None:
         """Register `CALLBACK` at `origin` with the issuer as the redirect URI.

@@ -33,8 +33,10 @@ class Session(msgspec.Struct):
 class Sessions:
     """Sessions by the id in their cookie, of which only a digest is kept."""
 
-    def __init__(self, clock: Clock = time.time) -> None:
+    def __init__(self, clock: Clock = time.time, idle: float = IDLE_SECONDS) -> None:
+        """`idle`: seconds without a deed of its person after which a session ends."""
         self._clock = clock
+        self._idle = idle
         self._tickets: Tickets[Session] = Tickets(LONGEST_SECONDS, MOST, clock)
 
     def begin(self, person: Person) -> str:
@@ -46,7 +48,7 @@ class Sessions:
         session = self._tickets.find(id)
         if session is None:
             return None
-        if self._clock() >= session.used + IDLE_SECONDS:
+        if self._clock() >= session.used + self._idle:
             self.end(id)
             return None
         if acting:

@@ -165,16 +165,21 @@ class TestSession:
         """An icon, a request of a script: only a visit does."""
         assert outside.get("/favicon.ico", Sec_Fetch_Mode="no-cors", Sec_Fetch_Dest="image").status == 401
 
-    def test_ends_when_nothing_is_done(self, inside, monkeypatch):
+    def test_ends_when_nothing_is_done(self, world, monkeypatch):
         """Pages and API alike."""
-        monkeypatch.setattr(sessions, "IDLE_SECONDS", 0.0)
-        assert inside.get("/api/changes").status == 401
-        assert inside.get("/").status == 403
+        monkeypatch.setattr(LocalSignIn, "idle_seconds", 0.0)
+        sign_in, (origin, port) = LocalSignIn(), free_origin()
+        world.serve(workbench(sign_in, origin), port)
+        browser = world.browser(origin)
+        browser.get(sign_in.url(origin))
+        assert browser.get("/api/changes").status == 401
+        assert browser.get("/").status == 403
 
     def test_is_kept_alive_by_its_person_only(self, world, monkeypatch):
         """Pages and changes do; what a page asks by itself does not."""
         now = 0.0
-        monkeypatch.setattr(guard, "Sessions", lambda: sessions.Sessions(lambda: now))
+        monkeypatch.setattr(guard, "Sessions", lambda idle: sessions.Sessions(lambda: now, idle))
+        monkeypatch.setattr(LocalSignIn, "idle_seconds", sessions.IDLE_SECONDS)
         sign_in, (origin, port) = LocalSignIn(), free_origin()
         world.serve(workbench(sign_in, origin), port)
         browser = world.browser(origin)
