@@ -17,6 +17,7 @@ from streams import broker
 from streams.config import Settings
 from streams.groups import Group
 from streams.publisher import Message, publish
+from streams.system import end_with_parent
 from streams.topics import Provisioner
 
 CHANGES = 200
@@ -97,7 +98,7 @@ def _worker(settings: Settings, folder: Path) -> Iterator[None]:
             env={**os.environ, **environment},
             stdout=log,
             stderr=log,
-            preexec_fn=broker.die_with_parent,  # noqa: PLW1509 - one call into the kernel
+            preexec_fn=end_with_parent,  # noqa: PLW1509 - one call into the kernel
         )
     try:
         group = Group(settings, "contacts", settings.named.contact_changes)

@@ -19,6 +19,7 @@ from streams.config import Settings
 from streams.groups import Group
 from streams.publisher import Message, publish
 from streams.reader import Read, read_topic
+from streams.system import end_with_parent
 from streams.topics import Provisioner
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -103,7 +104,7 @@ class Pipeline:
                 env=self.environment(),
                 stdout=log,
                 stderr=log,
-                preexec_fn=embedded.die_with_parent,
+                preexec_fn=end_with_parent,
             )
         try:
             self.until(lambda: self.workers_at_work() == processes)

@@ -22,6 +22,7 @@ from streams import broker as embedded
 from streams.cli import main
 from streams.publisher import Message
 from streams.revocations import jwks
+from streams.system import end_with_parent
 from tests.conftest import Pipeline
 from tests.integration.test_contact_lane import change
 
@@ -36,7 +37,7 @@ def part(log: Path, *arguments: object) -> "Iterator[subprocess.Popen[bytes]]":
     """One part of the example as its own process."""
     command = [sys.executable, str(FOLDER / "portal.py"), *map(str, arguments)]
     with log.open("ab") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, preexec_fn=embedded.die_with_parent)
+        process = subprocess.Popen(command, stdout=out, stderr=out, preexec_fn=end_with_parent)
     try:
         yield process
     finally:

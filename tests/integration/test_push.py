@@ -9,11 +9,11 @@ import orjson
 import pytest
 from aiohttp import web
 
-from streams import broker as embedded
 from streams import delivery
 from streams.cli import main
 from streams.groups import Group
 from streams.publisher import Message
+from streams.system import end_with_parent
 from tests.conftest import Pipeline
 from tests.receiver import refusal, serving
 
@@ -113,7 +113,7 @@ def test_what_a_killed_sender_had_not_committed_is_sent_again(pipeline: Pipeline
             env=os.environ,
             stdout=log,
             stderr=log,
-            preexec_fn=embedded.die_with_parent,
+            preexec_fn=end_with_parent,
         )
 
         def answer(token: bytes, call: int) -> web.Response:
@@ -137,7 +137,7 @@ def test_a_sender_without_end_sends_what_comes_and_stops_when_told(pipeline: Pip
             env=os.environ,
             stdout=log,
             stderr=log,
-            preexec_fn=embedded.die_with_parent,
+            preexec_fn=end_with_parent,
         )
         pipeline.send("revocations", tokens("c1", 3))
         pipeline.until(lambda: len(receiver.taken) == 3)
@@ -156,7 +156,7 @@ def test_two_senders_share_the_topic(pipeline: Pipeline, tmp_path: Path) -> None
     pipeline.send("revocations", [each for name in names for each in tokens(name, 20)])
     with serving() as receiver, (tmp_path / "push.log").open("wb") as log:
         command = [sys.executable, "-m", "streams.cli", "contacts", "push", "--to", receiver.url]
-        options = {"env": os.environ, "stdout": log, "stderr": log, "preexec_fn": embedded.die_with_parent}
+        options = {"env": os.environ, "stdout": log, "stderr": log, "preexec_fn": end_with_parent}
         first = subprocess.Popen(command, **options)
         second = subprocess.Popen(command, **options)
         pipeline.until(lambda: len(set(receiver.taken)) == 240)
