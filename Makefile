@@ -27,6 +27,7 @@ test: lint
 	@$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist loadfile
 
 bench: $(STAMP)
+	@deploy/setup.sh browser
 	@$(BIN)/python -m benchmarks
 
 soak: $(STAMP)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes .venv with the locked dependencies and the command installed. Run by `make setup`; quick when done.
-# `setup.sh browser` sees to the browser that tests drive, which nothing else needs. Run by `make test`.
+# `setup.sh browser` sees to the browser that tests and benchmarks drive, which nothing else needs. Run by `make test` and `make bench`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
