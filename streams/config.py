@@ -67,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tenant_path: str = "tenant"
     keyring: str = ""
     rules: str = ""  # a rule-set file; empty: the shipped one
+    corpus: str = ""  # the team's labelled texts, on which a rule set must not find less to be published
     policy: str = ""  # a contact-policy file; empty: the shipped one
     state_dir: str = ""  # locks and sockets, no data; empty: a folder per user
     web_host: str = "127.0.0.1"
@@ -111,7 +112,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     try:
         return msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as problem:
-        raise UserError(f"settings: {problem}", "see docs/settings.md for every setting") from None
+        raise UserError(f"settings: {problem}", "see docs/running.md for every setting") from None
 
 
 def _file(path: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from streams.audit import Action, AuditLog, Event
 from streams.cli import console, token
 from streams.config import Settings, load
 from streams.deployment import Deployment, Place, Stage
+from streams.gate import Corpus
 from streams.identity import Identity
 from streams.keys import open_keyring
 from streams.notices import ShadowCounts, told, unsealed_sample
@@ -50,7 +51,7 @@ def publish(
     author: AuthorName = None,
     in_shadow: Annotated[bool, typer.Option("--shadow", help="Only compare it on live traffic.")] = False,
     canary: Annotated[list[str] | None, typer.Option(help="Live for this tenant only; repeatable.")] = None,
-    corpus: Annotated[list[Path] | None, typer.Option(help="Labelled NDJSON on which recall must not drop.")] = None,
+    corpus: Annotated[list[Path] | None, typer.Option(help="On which recall must not drop; default: RMM_SCRUB_CORPUS.")] = None,
     force: Force = False,
     keyring: KeyringFile = None,
     as_json: Json = False,
@@ -62,7 +63,7 @@ def publish(
     if in_shadow and canary:
         raise typer.BadParameter("a rule set goes into shadow or to a canary, not both")
     stage = Stage.SHADOW if in_shadow else Stage.CANARY if canary else Stage.ACTIVE
-    candidate, labelled = rolling.candidate(rule_file), corpora.read(corpus or [])
+    candidate, labelled = rolling.candidate(rule_file), _labelled(corpus)
     rollout = _rollout(author, keyring)
     try:
         outcome = rollout.publish(candidate, Place(stage, tuple(canary or ())), reason, labelled, force=force)
@@ -178,6 +179,14 @@ def _author(settings: Settings, given: str | None) -> Author:
     if given is not None and not (given.isprintable() and 0 < len(given) <= 128):
         raise UserError("an author is named in 1 to 128 characters")
     return Author(user, given or user)
+
+
+def _labelled(given: list[Path] | None) -> Corpus:
+    """The team's corpus; that there is none is said, for then nobody hears of lost recall."""
+    own = load().corpus
+    if not given and not own:
+        console.err.print("no corpus is given or set (RMM_SCRUB_CORPUS): recall is not checked")
+    return corpora.read(given or ([Path(own)] if own else []))
 
 
 def _refused(refused: NotPublished, *, as_json: bool) -> None:
