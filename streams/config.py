@@ -136,6 +136,8 @@ def _overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
         if not name.startswith("RMM_SCRUB_"):
             continue
         field = name.removeprefix("RMM_SCRUB_")
+        if field == "KAFKA":  # names the Kafka of demo and tests (broker.py); the setting stands in the file only
+            continue
         if field.lower() in Settings.__struct_fields__:
             tree[field.lower()] = value
             continue

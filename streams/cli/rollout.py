@@ -51,7 +51,9 @@ def publish(
     author: AuthorName = None,
     in_shadow: Annotated[bool, typer.Option("--shadow", help="Only compare it on live traffic.")] = False,
     canary: Annotated[list[str] | None, typer.Option(help="Live for this tenant only; repeatable.")] = None,
-    corpus: Annotated[list[Path] | None, typer.Option(help="On which recall must not drop; default: RMM_SCRUB_CORPUS.")] = None,
+    corpus: Annotated[
+        list[Path] | None, typer.Option(help="On which recall must not drop; default: RMM_SCRUB_CORPUS.")
+    ] = None,
     force: Force = False,
     keyring: KeyringFile = None,
     as_json: Json = False,
