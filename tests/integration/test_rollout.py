@@ -202,6 +202,13 @@ def test_a_canary_is_live_for_its_tenants_only(pipeline: Pipeline, command) -> N
         "promote",
         "rollback",
     ]
+    assert [each.action for each in audit(pipeline).entries()] == [
+        "rules-publish",
+        "rules-publish",
+        "rules-canary",
+        "rules-promote",
+        "rules-rollback",
+    ]
 
 
 def test_a_forced_in_expression_that_never_ends_stalls_nobody(pipeline: Pipeline, command, tmp_path: Path) -> None:
