@@ -1,6 +1,5 @@
 """`rmm-scrub rules publish|promote|rollback|history|shadow`: rule sets on their way into running workers."""
 
-import getpass
 import os
 from collections import Counter
 from pathlib import Path
@@ -17,11 +16,10 @@ from scrubbers.records import Record
 from streams import corpora
 from streams import rollout as rolling
 from streams.audit import Action, AuditLog, Event
-from streams.cli import console, token
+from streams.cli import console, recording, token
 from streams.config import Settings, load
 from streams.deployment import Deployment, Place, Stage
 from streams.gate import Corpus
-from streams.identity import Identity
 from streams.keys import open_keyring
 from streams.notices import ShadowCounts, told, unsealed_sample
 from streams.rollout import Author, NotPublished, Outcome, Rollout
@@ -171,16 +169,13 @@ def _rollout(author: str | None, keyring: Path | None) -> Rollout:
 
 
 def _author(settings: Settings, given: str | None) -> Author:
-    """Who acts: the employee whom the token proves if there is one, else the operating system's user."""
-    if os.environ.get(token.VARIABLE):
-        employee = Identity(settings.access).identify(token.read(None)).id
-        if given not in (None, employee):
-            raise UserError(f"the token is another's than --author says: {employee}")
-        return Author(employee, employee)
-    user = getpass.getuser()
+    """Who acts: the employee whom the token proves if there is one, else the account on this machine."""
+    who = recording.actor(settings)
+    if token.VARIABLE in os.environ and given not in (None, who):
+        raise UserError(f"the token is another's than --author says: {who}")
     if given is not None and not (given.isprintable() and 0 < len(given) <= 128):
         raise UserError("an author is named in 1 to 128 characters")
-    return Author(user, given or user)
+    return Author(who, given or who)
 
 
 def _labelled(given: list[Path] | None) -> Corpus:

@@ -1,5 +1,6 @@
 """What a rule set must stand on its way into workers, and that a refusal is on the audit log, too."""
 
+import getpass
 from pathlib import Path
 
 import orjson
@@ -39,7 +40,10 @@ def test_what_was_forced_into_shadow_goes_on_by_force_only(pipeline: Pipeline) -
 def test_every_set_is_held_against_the_teams_corpus(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Where it is, settings say, so that nobody forgets it; without one it is said that nothing was checked."""
+    """Where it is, settings say, so that nobody forgets it; without one it is said that nothing was checked.
+
+    An account on this machine is not taken for an employee of the same name.
+    """
     corpus = tmp_path / "team.ndjson"
     label = {"start": 0, "end": 10, "type": "COMPUTER_NAME"}
     corpus.write_bytes(orjson.dumps({"id": 1, "text": TEXT, "spans": [label]}) + b"\n")
@@ -54,6 +58,7 @@ def test_every_set_is_held_against_the_teams_corpus(
     unchecked = main([*arguments, str(written(tmp_path, tags("2")))])
 
     assert (first, lost, unchecked) == (0, 1, 0)
+    assert {each.actor for each in audit(pipeline).entries()} == {f"os:{getpass.getuser()}"}
     assert "recall" not in said
     assert "COMPUTER_NAME: finds 0 of 1 in the corpus, mine@1 finds 1\n" in told
     assert "recall is not checked" in capfd.readouterr().err
