@@ -49,12 +49,12 @@ class RuleTable:
         if "@" in name:
             self._sets.pop(name, None) if value is None else self._sets.update({name: value})
             return
-        self._deployments.pop(name, None)
         if value is None:
+            self._deployments.pop(name, None)
             return
         try:
             self._deployments[name] = msgspec.json.decode(value, type=Deployment)
-        except msgspec.DecodeError:
+        except msgspec.DecodeError:  # newer software's, say: what was deployed stays, not the workers' own set instead
             self.undecodable += 1
 
     @property
