@@ -1,7 +1,7 @@
 """Publish rule sets, promote them, roll them back: checked first, on the audit log, written whole or not at all."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from streams.rule_topic import Conflict, RuleTable, RuleTopic, decoded, read_rul
 REASON = 500  # characters
 TOLD = 50  # shortcomings; a set with more has been told enough
 _SHORT = 8  # digits of a digest that are enough to name a set
+Check = Callable[[RuleSet, RuleSet, Corpus], Sequence[str]]
 N = TypeVar("N", Refusal, ShadowCounts)
 
 
@@ -95,9 +96,16 @@ class Rollout:
         self.deployment = self._topic.table.deployment
 
     def publish(
-        self, new: Candidate, place: Place, reason: str, corpus: Corpus | None = None, *, force: bool = False
+        self,
+        new: Candidate,
+        place: Place,
+        reason: str,
+        corpus: Corpus | None = None,
+        *,
+        force: bool = False,
+        check: Check = shortcomings,
     ) -> Outcome:
-        """Publish a rule set into a place.
+        """Publish a rule set into a place. `check` is `gate.shortcomings`, wherever it is run.
 
         Raises:
             NotPublished: it does not stand the checks, and is not forced.
@@ -111,7 +119,7 @@ class Rollout:
             return Outcome(seen, changed=False)
         try:
             before = self.active() if corpus else new.rules  # one that is broken keeps nobody from replacing it
-            found = tuple(shortcomings(new.rules, before, corpus or {})[:TOLD])
+            found = tuple(check(new.rules, before, corpus or {})[:TOLD])
         except RuleSetRefused as refused:
             raise UserError(f"{new.rules.identity} cannot be used: {refused}", "rmm-scrub rules lint") from None
         why = self._why(reason, found)
