@@ -128,3 +128,19 @@ def test_a_bridge_pairs_both_epochs_and_holds_no_original(ring: Keyring) -> None
     assert address.new == new.replace(E.IP_ADDRESS, "10.1.2.3")
     assert "utica" not in str(pairs)
     assert bridge.address("no address", old, new) is None
+
+
+@pytest.mark.parametrize("piece", ["a", "0f", "a.", "@a.", "pc-"])
+def test_a_report_with_one_endless_word_is_read_in_one_go(ring: Keyring, piece: str) -> None:
+    """Dumps and encoded files: with a search that begins anew at each letter this would take an hour."""
+    text = piece * (1_000_000 // len(piece))
+    assert turned(ring, text).text == text
+
+
+def test_addresses_beside_pseudonyms_come_back_however_many_there_are(ring: Keyring) -> None:
+    """Each in its place; a thousand of each."""
+    acme = pseudonymiser(ring)
+    name = acme.replace(E.COMPUTER_NAME, "utica")
+    plain = [f"10.1.{n // 250}.{n % 250}" for n in range(1_000)]
+    text = " ".join(f"{name} {acme.replace(E.IP_ADDRESS, each)}" for each in plain)
+    assert turned(ring, text).text == " ".join(f"utica {each}" for each in plain)
