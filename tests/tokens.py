@@ -31,9 +31,7 @@ class Provider:
         """Settings that trust this provider."""
         return Access(issuer=ISSUER, audience=AUDIENCE, jwks=str(self.jwks))
 
-    def token(
-        self, subject: str = "alice", *, roles: tuple[str, ...] = (), typ: str = "JWT", **claims: Any
-    ) -> str:
+    def token(self, subject: str = "alice", *, roles: tuple[str, ...] = (), typ: str = "JWT", **claims: Any) -> str:
         """A token; `claims` override, and None takes one out."""
         now = int(time.time())
         given = {"iss": ISSUER, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 600, "roles": list(roles)}

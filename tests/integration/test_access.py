@@ -38,7 +38,7 @@ def tampered(pipeline: Pipeline, *entries: bytes) -> list[Flaw]:
     other = Pipeline(pipeline.settings.bootstrap, pipeline.folder / uuid.uuid4().hex)
     other.send("audit", [Message(each, b"alice") for each in entries])
     log = AuditLog(other.settings, pipeline.keyring.audit_key())
-    return [each.flaw for each in check(log.entries(), pipeline.keyring.audit_key())]
+    return [each.flaw for each in check(log.records(), pipeline.keyring.audit_key())]
 
 
 def test_writers_at_the_same_time_make_one_unbroken_chain(pipeline: Pipeline) -> None:
@@ -54,7 +54,7 @@ def test_writers_at_the_same_time_make_one_unbroken_chain(pipeline: Pipeline) ->
         each.start()
     for each in writers:
         each.join()
-    entries = audit(pipeline).entries()
+    entries = audit(pipeline).records()
     violations = [each for read in pipeline.read("audit") for each in schemas.check("audit", orjson.loads(read.value))]
 
     assert violations == []
@@ -69,8 +69,8 @@ def test_every_kind_of_tampering_is_seen(pipeline: Pipeline) -> None:
     one, two, three = sorted((read.value for read in pipeline.read("audit")), key=lambda v: orjson.loads(v)["seq"])
     forged = orjson.dumps({**orjson.loads(three), "seq": 4, "previous": last.mac, "actor": "mallory"})
 
-    assert check(log.entries(), key, (3, last.mac)) == []
-    assert check(log.entries()[:2], key, (3, last.mac))[0].flaw is Flaw.NO_HEAD
+    assert check(log.records(), key, (3, last.mac)) == []
+    assert check(log.records()[:2], key, (3, last.mac))[0].flaw is Flaw.NO_HEAD
     assert tampered(pipeline, one, three) == [Flaw.MISSING]
     assert tampered(pipeline, one, two.replace(b"incident", b"accident"), three) == [Flaw.ALTERED]
     assert tampered(pipeline, one, two, two, three) == [Flaw.DOUBLED]
@@ -176,7 +176,7 @@ def test_whoever_may_not_is_refused_and_on_the_record(office: Office, tmp_path: 
     assert office.refusal(forger.token("bob"))[0] == "unidentified"
     assert office.refusal(token("bob", exp=1))[0] == "unidentified"
     assert office.refusal(token("bob", aud="portal"))[0] == "unidentified"
-    assert check(office.log.entries(), office.pipeline.keyring.audit_key()) == []
+    assert check(office.log.records(), office.pipeline.keyring.audit_key()) == []
 
 
 def test_a_grant_that_nobody_reviewed_is_no_grant(pipeline: Pipeline, tmp_path: Path) -> None:
