@@ -13,7 +13,7 @@ from typing import IO, TypeAlias
 import msgspec
 import orjson
 
-from schemas.errors import UserError
+from schemas.errors import UNDECODABLE, UserError
 
 FORMAT = 1
 
@@ -65,7 +65,7 @@ def read(path: Path) -> Contents:
         file = msgspec.json.decode(path.read_bytes(), type=Contents)
     except OSError as problem:
         raise UserError(f"keyring {path}: {problem.strerror}", f"rmm-scrub keys init --keyring {path}") from None
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         if stamp(path) != before:  # replaced and overwritten while we were reading
             return read(path)
         raise UserError(f"keyring {path}: not a keyring of format {FORMAT}") from None

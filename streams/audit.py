@@ -30,7 +30,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from schemas.errors import UserError
+from schemas.errors import UNDECODABLE, UserError
 from streams.config import Settings
 from streams.transactions import error_of
 
@@ -259,7 +259,7 @@ class AuditLog:
     def _take(self, value: bytes | None) -> None:
         try:
             entry = self._decoder.decode(value or b"")
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             self.unreadable += 1
             return
         self._records.append(entry)

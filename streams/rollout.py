@@ -8,7 +8,7 @@ from typing import NoReturn, TypeVar
 
 import msgspec
 
-from schemas.errors import UserError
+from schemas.errors import UNDECODABLE, UserError
 from scrubbers import rules
 from scrubbers.published import PublishedRuleSet, RuleSetRefused, SourceFile, pack, source_files, unpack
 from scrubbers.rules import RuleSet
@@ -287,6 +287,6 @@ def _notices(settings: Settings, kind: NoticeKind, form: type[N]) -> list[N]:
     found = []
     for read in read_topic(settings, settings.named.findings):
         if kind_of(read) == kind:
-            with suppress(msgspec.DecodeError):
+            with suppress(*UNDECODABLE):
                 found.append(msgspec.json.decode(read.value or b"", type=form))
     return sorted(found, key=lambda each: each.time)

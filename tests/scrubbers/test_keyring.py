@@ -199,7 +199,7 @@ def test_an_altered_keyring_is_an_error_to_mend(ring: Keyring, tmp_path: Path, w
         reopened(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"version": 1}', b"\0" * 20])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"version": 1}', b"\0" * 20, b'{"\xff":1}'])
 def test_what_is_no_keyring_is_refused(tmp_path: Path, content: bytes) -> None:
     """By its path, and with nothing of what it holds."""
     path = tmp_path / "keys.json"
