@@ -84,6 +84,7 @@ def write(path: Path, file: Contents) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as new:
+            _give_to_owner(descriptor, path)
             new.write(orjson.dumps(msgspec.to_builtins(file), option=orjson.OPT_INDENT_2))
             new.flush()
             os.fsync(new.fileno())
@@ -94,6 +95,12 @@ def write(path: Path, file: Contents) -> None:
     _sync_folder(path.parent)
     if old is not None:
         _overwrite(old)
+
+
+def _give_to_owner(descriptor: int, path: Path) -> None:
+    """Root's change leaves the file readable for the account of the workers: else they would keep shredded keys."""
+    if path.exists() and (owner := path.stat()).st_uid != os.geteuid():
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _overwrite_left_over(temporary: Path) -> None:

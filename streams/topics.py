@@ -74,7 +74,8 @@ TOPICS = (
     Topic("contracts", _COMPACT, ("scrubber",), ("crm", "scrubber")),
     # Sealed samples of a set in shadow are on it: personal data, kept as long as quarantine's.
     Topic("findings", _SHORT | {"retention.ms": str(7 * DAY)}, ("security",), ("scrubber",)),
-    Topic("audit", _LONG, ("security",), ("scrubber", "security")),
+    # Workers read it, too: grants and limits are on it.
+    Topic("audit", _LONG, ("security", "scrubber"), ("scrubber", "security")),
 )
 
 

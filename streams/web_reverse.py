@@ -11,7 +11,7 @@ from streams.grants import Objection
 from streams.identity import IdentityRefused
 from streams.reversal import LONGEST_TEXT, Answer, Refusal, Request, ReversalRefused, Reverser
 
-_LONGEST_BODY = 4 * LONGEST_TEXT + 10_000  # bytes; UTF-8 takes up to four a character
+LONGEST_BODY = 4 * LONGEST_TEXT + 10_000  # bytes; UTF-8 takes up to four a character
 # What is no fault of the grant: too many requests, too long a text, a tenant or epoch without keys.
 _STATUS = {
     Refusal.RATE: 429,
@@ -36,7 +36,7 @@ def add_reversal(app: Any, reverser: Reverser) -> None:
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not token:
                 return _problem(self, 401, "a bearer token is needed")
-            if (request.content_length or 0) > _LONGEST_BODY:
+            if (request.content_length or 0) > LONGEST_BODY:
                 return _problem(self, 413, str(Refusal.TOO_LONG))
             try:
                 wanted = msgspec.json.decode(await request.read(), type=Request)

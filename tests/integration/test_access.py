@@ -225,6 +225,17 @@ def test_no_record_no_answer(office: Office, monkeypatch) -> None:
         office.ask(office.provider.token("alice"))
 
 
+def test_a_grant_that_was_forged_on_the_topic_opens_nothing(office: Office) -> None:
+    """Whoever may write to the topic, but has not the keyring: refused, and seen by the check."""
+    entry = office.log.append(Event("grace", Action.GRANT_REVIEW, tenant="acme", purpose="incident"))
+    detail: dict[str, str | int | list[str]] = {"employee": "mallory", "expires": "2999-01-01T00:00:00+00:00"}
+    forged = msgspec.structs.replace(entry, seq=2, previous=entry.mac, action=Action.GRANT_ADD, detail=detail)
+    office.pipeline.send("audit", [Message(msgspec.json.encode(forged), b"grace")])
+
+    assert office.refusal(office.provider.token("mallory")) == ("mallory", "no grant for this tenant and purpose")
+    assert Flaw.ALTERED in {each.flaw for each in check(office.log.records(), office.pipeline.keyring.audit_key())}
+
+
 def test_granters_cannot_grant_to_themselves_on_the_command_line(office: Office, monkeypatch, capsys) -> None:
     """One line, exit 1, and an entry."""
     as_(monkeypatch, office.provider.granter())
@@ -255,16 +266,19 @@ def test_the_same_over_http(office: Office, monkeypatch) -> None:
     body = orjson.dumps(wanted)
     with pipeline.workers():
         status, answer = post(pipeline, body, token("alice"))
+        long = post(pipeline, orjson.dumps({**wanted, "text": "\u00e9" * 900_000}), token("alice"))
         refused = [
             post(pipeline, body, None),
             post(pipeline, body, token("alice", aud="portal")),
             post(pipeline, body, token("bob")),
             post(pipeline, b'{"tenant":1}', token("alice")),
+            post(pipeline, b'{"tenant":"\xff"}', token("alice")),
             post(pipeline, orjson.dumps({**wanted, "epoch": "k09"}), token("alice")),
             post(pipeline, orjson.dumps({**wanted, "text": "x" * 1_000_001}), token("alice")),
         ]
 
     assert (status, answer["text"]) == (200, "disk full on utica")
-    assert [code for code, _ in refused] == [401, 401, 403, 400, 404, 413]
-    assert [each.result for each in office.log.entries()[1:]] == [Result.DONE, *[Result.REFUSED] * 4]
+    assert (long[0], len(str(long[1]["text"]))) == (200, 900_000)
+    assert [code for code, _ in refused] == [401, 401, 403, 400, 400, 404, 413]
+    assert [each.result for each in office.log.entries()[1:]] == [Result.DONE] * 2 + [Result.REFUSED] * 4
     assert "utica" not in office.pipeline.log.read_text()

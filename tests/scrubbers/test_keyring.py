@@ -328,6 +328,16 @@ def test_files_are_for_their_owner_only(ring: Keyring, tmp_path: Path) -> None:
     assert modes == {0o600}
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_change_by_root_leaves_the_file_to_the_workers_account(ring: Keyring, tmp_path: Path) -> None:
+    """`sudo rmm-scrub keys shred`: workers that cannot read the keyring any more would keep the shredded keys."""
+    path = tmp_path / "keys.json"
+    os.chown(path, 65534, 65533)
+    ring.shred("acme")
+    status = path.stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (65534, 65533, 0o600)
+
+
 def aged(ring: Keyring, kid: str, age: timedelta) -> None:
     """Make a signing key older."""
     [found] = [each for each in ring._file.signing if each.kid == kid]
