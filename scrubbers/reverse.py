@@ -123,6 +123,8 @@ def stands_for(pseudonymiser: Pseudonymiser, known: Known) -> Iterator[tuple[str
     match known.type:
         case EntityType.COMPUTER_NAME | EntityType.DOMAIN_NAME:
             yield from pseudonymiser.name_tokens(known.value)
+            if known.type is EntityType.DOMAIN_NAME:  # `corp.example.com`, by its form a host, as others' domain
+                yield pseudonymiser.token(known.type, known.value), known.value
         case EntityType.EMAIL_ADDRESS:
             user, _, host = known.value.rpartition("@")
             yield pseudonymiser.token(EntityType.USER_NAME, hostnames.normalise(user)), user

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any
@@ -36,6 +36,7 @@ from streams.transactions import error_of
 
 log = logging.getLogger(__name__)
 
+KEPT = timedelta(days=730)  # the topic's retention
 ATTEMPTS = 8  # of a writer that others fence; an entry may be there twice if a commit's answer was lost
 CALL_SECONDS = 15.0
 # Nothing that another attempt would mend; what else goes wrong is another writer at work, or passes.
@@ -304,16 +305,18 @@ class AuditLog:
 def check(entries: Iterable[Entry], key: bytes, head: tuple[int, str] | None = None) -> list[Problem]:
     """What is wrong with a chain; empty if nothing.
 
-    It may begin later than with 1, where the topic's retention took the oldest. That its newest entries were cut
-    off is only seen against a `head` (number and digest) that was kept elsewhere.
+    It may begin later than with 1, and have gaps among its oldest: retention takes one partition's before another's.
+    That its newest entries were cut off is only seen against a `head` (number and digest) that was kept elsewhere.
     """
+    oldest = (datetime.now(UTC) - KEPT).isoformat()
     ordered = sorted(entries, key=lambda each: each.seq)
     problems = [Problem(each.seq, Flaw.ALTERED) for each in ordered if not _is_authentic(each, key)]
     for one, other in pairwise(ordered):
         if other.seq == one.seq:
             problems.append(Problem(other.seq, Flaw.DOUBLED))
         elif other.seq != one.seq + 1:
-            problems.append(Problem(other.seq, Flaw.MISSING))
+            if one.time >= oldest:
+                problems.append(Problem(other.seq, Flaw.MISSING))
         elif other.previous != one.mac:
             problems.append(Problem(other.seq, Flaw.UNLINKED))
     if ordered and ordered[0].seq == 1 and ordered[0].previous:

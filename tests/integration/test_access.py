@@ -179,6 +179,23 @@ def test_whoever_may_not_is_refused_and_on_the_record(office: Office, tmp_path: 
     assert check(office.log.records(), office.pipeline.keyring.audit_key()) == []
 
 
+def test_granters_see_what_is_due_and_confirm_it(office: Office, monkeypatch, capsysbinary) -> None:
+    """Due when it lapses within two weeks."""
+    as_(monkeypatch, office.provider.granter())
+    place = ["--tenant", "acme", "--purpose", "incident"]
+    assert main(["grants", "add", "alice", *place]) == 0
+    capsysbinary.readouterr()
+    assert main(["grants", "review", "--json"]) == 0
+    not_due = orjson.loads(capsysbinary.readouterr().out)
+    monkeypatch.setenv("RMM_SCRUB_ACCESS_REVIEW_DAYS", "10")
+    assert main(["grants", "review", "--json"]) == 0
+    due = orjson.loads(capsysbinary.readouterr().out)
+    assert main(["grants", "review", "alice", *place]) == 0
+
+    assert (not_due, [each["employee"] for each in due]) == ([], ["alice"])
+    assert [each.action for each in office.log.entries()] == [Action.GRANT_ADD, Action.GRANT_REVIEW]
+
+
 def test_a_grant_that_nobody_reviewed_is_no_grant(pipeline: Pipeline, tmp_path: Path) -> None:
     """Here it lapses at once."""
     office = Office(pipeline, tmp_path, review_days=0)

@@ -1,10 +1,12 @@
 """The audit log's chain, as who checks it and who rests on it see it."""
 
+from datetime import timedelta
+
 import msgspec
 import orjson
 import pytest
 
-from streams.audit import Action, AuditLog, Entry, Event, Flaw, _linked, check
+from streams.audit import Action, AuditLog, Entry, Event, Flaw, _linked, _mac, check
 from streams.config import Settings
 from streams.grants import fold
 
@@ -75,6 +77,23 @@ def test_an_altered_field_is_seen_whichever_it_is(field: str) -> None:
     altered = msgspec.structs.replace(two, **{field: other})
     assert check([one, two, three], KEY) == []
     assert Flaw.ALTERED in {each.flaw for each in check([one, altered, three], KEY)}
+
+
+def aged(entries: list[Entry], days: int) -> list[Entry]:
+    """The same chain, so many days ago."""
+    made: list[Entry] = []
+    for each in entries:
+        then = (each.at - timedelta(days=days)).isoformat(timespec="milliseconds")
+        bare = msgspec.structs.replace(each, time=then, previous=made[-1].mac if made else "", mac="")
+        made.append(msgspec.structs.replace(bare, mac=_mac(bare, KEY)))
+    return made
+
+
+@pytest.mark.parametrize(("days", "flaws"), [(0, [Flaw.MISSING]), (700, [Flaw.MISSING]), (760, [])])
+def test_a_gap_is_a_flaw_unless_retention_can_have_made_it(days: int, flaws: list[Flaw]) -> None:
+    """The topic has several partitions: one's oldest entries go before another's."""
+    one, _, three = aged(chained(*[Event("alice", Action.REVERSE)] * 3), days)
+    assert [each.flaw for each in check([one, three], KEY)] == flaws
 
 
 def test_an_entry_of_another_chain_is_seen() -> None:

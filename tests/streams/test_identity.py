@@ -164,6 +164,16 @@ def test_what_is_no_address_of_a_key_set_identifies_nobody(provider: Provider, u
     assert rule_of(Identity(msgspec.structs.replace(provider.access, jwks=url)), provider.token()) is Rule.KEY_SET
 
 
+def test_a_key_set_may_be_at_an_address(provider: Provider) -> None:
+    """Over plain http from this machine only."""
+    body = provider.jwks.read_bytes()
+    answer = b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=lambda: server.accept()[0].sendall(answer), daemon=True).start()
+        access = msgspec.structs.replace(provider.access, jwks=f"http://127.0.0.1:{server.getsockname()[1]}/jwks")
+        assert Identity(access).identify(provider.token()).id == "alice"
+
+
 def test_a_server_that_does_not_speak_http_identifies_nobody(provider: Provider) -> None:
     """Nor is it an error that ends a command in a traceback."""
     with socket.create_server(("127.0.0.1", 0)) as server:
