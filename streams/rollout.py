@@ -9,7 +9,7 @@ from typing import NoReturn, TypeVar
 
 import msgspec
 
-from schemas.errors import UserError
+from schemas.errors import UNDECODABLE, UserError
 from scrubbers import rules
 from scrubbers.published import PublishedRuleSet, RuleSetRefused, pack, source_files, unpack
 from scrubbers.rulefiles import SourceFile
@@ -330,6 +330,6 @@ def _notices(settings: Settings, kind: NoticeKind, form: type[N]) -> list[N]:
     found = []
     for read in read_topic(settings, settings.named.findings):
         if kind_of(read) == kind:
-            with suppress(msgspec.DecodeError):
+            with suppress(*UNDECODABLE):
                 found.append(msgspec.json.decode(read.value or b"", type=form))
     return sorted(found, key=lambda each: each.time)

@@ -12,7 +12,7 @@ import msgspec
 import orjson
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from schemas.errors import UserError
+from schemas.errors import UNDECODABLE, UserError
 from scrubbers.published import PublishedRuleSet
 from streams.config import Settings
 from streams.deployment import Deployment
@@ -54,7 +54,7 @@ class RuleTable:
             return
         try:
             self._deployments[name] = msgspec.json.decode(value, type=Deployment)
-        except msgspec.DecodeError:  # newer software's, say: what was deployed stays, not the workers' own set instead
+        except UNDECODABLE:  # newer software's, say: what was deployed stays, not the workers' own set instead
             self.undecodable += 1
 
     @property
@@ -79,7 +79,7 @@ def decoded(value: bytes) -> PublishedRuleSet | None:
     """A record's published set, or None if it is none."""
     try:
         return msgspec.json.decode(value, type=PublishedRuleSet)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return None
 
 

@@ -18,6 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaExc
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from mode import Service
 
+from schemas.errors import UNDECODABLE
 from scrubbers.entities import EntityType, Known
 from scrubbers.known import KnownEntities, worth_knowing
 from scrubbers.people import Form, People
@@ -51,7 +52,7 @@ class Rows(Generic[S]):
             return
         try:
             self._rows[name] = self._decoder.decode(value)
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             self.undecodable += 1
 
     def get(self, key: str) -> S | None:
@@ -105,7 +106,7 @@ class KnownTable:
             return
         try:
             row = self._decoder.decode(value)
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             self.undecodable += 1
             return
         if row.contact:

@@ -21,6 +21,7 @@ from kafka.admin import (
 from kafka.errors import KafkaError
 
 from schemas.errors import UserError
+from streams.audit import KEPT
 from streams.config import Settings
 from streams.reader import security
 
@@ -34,7 +35,7 @@ _SEALED_BYTES = 10_485_760
 
 _SHORT = {"cleanup.policy": "delete", "retention.ms": str(DAY)}
 _KEPT = {"cleanup.policy": "delete", "retention.ms": str(30 * DAY)}
-_LONG = {"cleanup.policy": "delete", "retention.ms": str(730 * DAY)}
+_LONG = {"cleanup.policy": "delete", "retention.ms": str(KEPT.days * DAY)}
 # A tombstone must have worked within two days: one until the segment is compacted, one for slow readers.
 _COMPACT = {
     "cleanup.policy": "compact",
@@ -74,7 +75,8 @@ TOPICS = (
     Topic("contracts", _COMPACT, ("scrubber",), ("crm", "scrubber")),
     # Sealed samples of a set in shadow are on it: personal data, kept as long as quarantine's.
     Topic("findings", _SHORT | {"retention.ms": str(7 * DAY)}, ("security",), ("scrubber",)),
-    Topic("audit", _LONG, ("security",), ("scrubber", "security")),
+    # Workers read it, too: grants and limits are on it.
+    Topic("audit", _LONG, ("security", "scrubber"), ("scrubber", "security")),
 )
 
 

@@ -25,6 +25,9 @@ def test_an_applied_plan_leaves_nothing_to_do(kafka, tmp_path) -> None:
 
     assert [step.kind for step in before][: len(TOPICS)] == [Kind.CREATE] * len(TOPICS)
     assert any("agent may WRITE" in step.what for step in before)
+    assert {f"scrubber may {what} TOPIC {settings.named.audit}" for what in ("READ", "WRITE")} <= {
+        step.what for step in before
+    }
     assert provisioner.plan(acls=True) == []
     provisioner.close()
 
