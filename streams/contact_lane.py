@@ -113,8 +113,20 @@ class ContactLane:
         except Refused as refused:
             self._refuse(record, refused.reason, work)
             return
+        partition = self._partition(change.key)
+        if record.partition != partition:
+            work.outputs.append(self._sent_on(record, partition))
+            return
         work.changes += 1
         self._write(work.lifecycle.apply(change), work, record.timestamp // 1000)
+
+    def _sent_on(self, record: Record, partition: int) -> Output:
+        """To the partition of its contact, where a sender with another partitioner or key did not put it.
+
+        As it came: the worker that has that partition alone writes the contact's state.
+        """
+        topic = self.settings.named.contact_changes
+        return Output(topic, record.key, record.value, record.headers, partition, record.timestamp)
 
     def _refuse(self, record: Record, reason: QuarantineReason, work: "_Work", pointer: str | None = None) -> None:
         work.reasons[reason] += 1

@@ -65,7 +65,7 @@ TOPICS = (
         ("security",),
         ("scrubber",),
     ),
-    Topic("contact_changes", _SHORT | {"retention.ms": str(7 * DAY)}, ("scrubber",), ("crm",)),
+    Topic("contact_changes", _SHORT | {"retention.ms": str(7 * DAY)}, ("scrubber",), ("crm", "scrubber")),
     Topic("contact_state", _COMPACT, ("scrubber",), ("scrubber",)),
     Topic("revocations", _KEPT, ("portal",), ("scrubber",)),
     Topic("known_entities", _COMPACT, ("scrubber",), ("scrubber", "crm")),

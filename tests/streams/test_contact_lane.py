@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import msgspec
 import orjson
 import pytest
+from kafka.partitioner.default import murmur2
 
 import schemas
 from scrubbers.keyring import Keyring, KeyUnavailable, RootKey
@@ -18,6 +19,7 @@ from streams.quarantine import PREFIX
 from streams.rows import ContractRow
 from streams.states import ContractState, KeyWork, Phase
 from streams.tables import KnownTable, Rows
+from streams.transactions import Output
 from tests.streams.world import contract_end, document
 
 ROLE, LEFT, UPDATED = ChangeType.ROLE_CHANGED, ChangeType.LEFT, ChangeType.UPDATED
@@ -46,8 +48,13 @@ def rig(tmp_path):
     return SimpleNamespace(lane=lane, ring=ring, told=told, path=tmp_path / "keys.json")
 
 
-def record(value: bytes, key: bytes | None = b"acme|c-1") -> Record:
-    return Record("rmm.contacts.changes", 0, 0, 1_767_225_600_000, key, value, ())
+def partition_of(key: bytes) -> int:
+    return murmur2(key) % 2**31 % 12
+
+
+def record(value: bytes, key: bytes | None = b"acme|c-1", at: bytes = b"acme|c-1") -> Record:
+    """A record in the partition that the key `at` belongs to."""
+    return Record("rmm.contacts.changes", partition_of(at), 0, 1_767_225_600_000, key, value, ())
 
 
 def broken(kind: ChangeType, **changed) -> bytes:
@@ -165,6 +172,17 @@ class TestRefused:
         assert (headers(output)["reason"], "pointer" in headers(output)) == (reason, False)
 
 
+@pytest.mark.parametrize(("kind", "home"), [(LEFT, b"acme|c-1"), (ENDED, b"acme|")])
+@pytest.mark.parametrize("key", [None, b"acme", b"acme|c-2"])
+def test_a_change_in_another_partition_than_its_contacts_is_sent_on_as_it_came(rig, kind, home, key):
+    """One worker alone writes a state: there it is applied, and goes no further."""
+    came = record(broken(kind), key, at=b"acme|c-7")
+    (sent,) = rig.lane.answer([came]).outputs
+    assert sent == Output(came.topic, key, came.value, (), partition_of(home), came.timestamp)
+    there = msgspec.structs.replace(came, partition=sent.partition)
+    assert {each.topic for each in rig.lane.answer([there]).outputs} >= {"rmm.contacts.state"}
+
+
 def with_keys_to(work: KeyWork, lane: ContactLane, phase: Phase, epoch: str = "") -> None:
     """The lane holds a committed contract that wants something of the keyring."""
     resumed = contract_end() if phase is Phase.ACTIVE else None
@@ -236,7 +254,7 @@ class TestKeys:
 
 def test_an_end_that_addresses_no_whole_tenant_is_counted_and_logged(rig, caplog):
     """For whoever watches: something does not fit."""
-    rig.lane.answer([record(orjson.dumps(document(ENDED)), b"acme|c-1")])
+    rig.lane.answer([record(orjson.dumps(document(ENDED)), b"acme|c-1", at=b"acme|")])
     assert "rmm_scrub_tenant_revocations_withheld_total 1.0" in rig.lane.metrics.text().decode()
     assert "did not come as the tenant's own event" in caplog.text
     assert "acme" not in caplog.text
