@@ -39,6 +39,10 @@ from streams.transactions import Output
 log = logging.getLogger(__name__)
 STAGE = "contacts"
 KEY_RETRY_SECONDS = 1.0  # after the keyring could not be written
+# Kafka closes a segment, so that it is compacted, when another record comes: in a quiet partition an erased value
+# would stand for ever. So each of ours gets a tombstone of this key now and then.
+CLOSING_KEY = b"-"
+CLOSING_SECONDS = 3_600.0
 
 
 def _nothing() -> None:
@@ -69,6 +73,7 @@ class ContactLane:
         self.policy = policies.load(Path(settings.policy) if settings.policy else None)
         self._on_keys = on_keys
         self._keys_after = 0.0
+        self._closing_after = time.monotonic() + CLOSING_SECONDS
         self._assigned: frozenset[int] = frozenset()
         self._signer: Signer | None = None
         # Asked for every held change and every contract on each tick.
@@ -145,10 +150,18 @@ class ContactLane:
     def _tick(self, work: "_Work", iat: int) -> None:
         for outcome in work.lifecycle.tick():
             self._write(outcome, work, iat)
+        work.outputs += self._closing()
         if time.monotonic() < self._keys_after:
             return
         for contract in work.lifecycle.key_work():
             self._write(self._keys(contract, work.lifecycle), work, iat)
+
+    def _closing(self) -> list[Output]:
+        if time.monotonic() < self._closing_after:
+            return []
+        self._closing_after = time.monotonic() + CLOSING_SECONDS
+        topics = (self.settings.named.contact_state, self.settings.named.known_entities)
+        return [Output(topic, CLOSING_KEY, None, partition=each) for topic in topics for each in sorted(self._assigned)]
 
     def _keys(self, contract: ContractState, lifecycle: Lifecycle) -> Outcome:
         """Shred or add the tenant's keys, as a committed state wants it: a crash repeats it, which changes nothing."""

@@ -258,3 +258,17 @@ def test_an_end_that_addresses_no_whole_tenant_is_counted_and_logged(rig, caplog
     assert "rmm_scrub_tenant_revocations_withheld_total 1.0" in rig.lane.metrics.text().decode()
     assert "did not come as the tenant's own event" in caplog.text
     assert "acme" not in caplog.text
+
+
+def test_quiet_partitions_get_a_tombstone_now_and_then(rig, monkeypatch):
+    """So that Kafka closes their segments and what was erased is compacted away; each worker sees to its own."""
+    rig.lane.owns({2, 5})
+    assert rig.lane.answer([]).outputs == []
+    monkeypatch.setattr("streams.contact_lane.time.monotonic", lambda: 1e12)
+    sent = rig.lane.answer([]).outputs
+    topics = ("rmm.contacts.state", "rmm.scrub.known-entities")
+    assert [(each.topic, each.partition, each.value) for each in sent] == [(t, p, None) for t in topics for p in (2, 5)]
+    for each in sent:  # nothing comes of reading it
+        rig.lane.states.apply(each.key, each.value)
+        rig.lane.known.apply(each.key, each.value)
+    assert rig.lane.answer([]).outputs == []
