@@ -1,4 +1,4 @@
-"""Persons and phone numbers of a tenant's contacts, found in text by keyed digests alone.
+"""Persons, phone numbers and e-mail addresses of a tenant's contacts, found in text by keyed digests alone.
 
 A contact's name is looked for in every form in which it may be written (`persons.py`). Each form is held as a digest
 under the tenant's index key, whether the contact is current or was erased: so a forgotten name is still
@@ -6,6 +6,7 @@ recognised, and nobody can read who it was (a suppression entry).
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
@@ -26,6 +27,12 @@ _DIGITS = re.compile(r"[+(]{0,2}\d[\d\s().+\-/\u2010-\u2015]*+")
 _GROUP = re.compile(r"[+(]{0,2}(\d+)")
 _FEWEST_DIGITS, _MOST_DIGITS = 9, 15  # of a phone number with its area, and of any (E.164)
 _LONGEST_NUMBER = 28  # characters, however it is written
+# Around the `@` of an e-mail address, also of one that no rule takes for one: `jan@intranet`, `o'brien@acme.nl`.
+_AT = re.compile(r"@|%40")
+_NO_USER = re.compile(r"[\s<>()\[\],;:\"\\@]")
+_USER_BEGINS = re.compile(r"(?:\A|[^\w.+-])(?=.)")
+_HOST = re.compile(r"\w[\w.-]{0,252}")
+_LONGEST_USER = 64
 _FIRST = 16  # hexadecimal digits of a first word's digest: enough to say that a name may begin here
 _REMEMBERED = 50_000  # words of a tenant that were looked at: text repeats itself
 
@@ -48,7 +55,7 @@ class _Tenant:
         self.forms: dict[str, Form] = {}
         self.first: dict[str, int] = {}  # digest of a first word → how many forms begin with it
         self.lengths: dict[int, int] = {}
-        self.phones = 0
+        self.others: Counter[EntityType] = Counter()  # forms that are no names
         self.looked: dict[str, bool] = {}  # word → whether a form begins with it
         self.version = 0
 
@@ -65,8 +72,8 @@ class People:
         self.discard(tenant, form.digest)
         held = self._tenants.setdefault(tenant, _Tenant())
         held.forms[form.digest] = form
-        if form.type is EntityType.PHONE_NUMBER:
-            held.phones += 1
+        if form.type is not EntityType.PERSON:
+            held.others[form.type] += 1
         else:
             held.first[form.first] = held.first.get(form.first, 0) + 1
             held.lengths[form.words] = held.lengths.get(form.words, 0) + 1
@@ -80,8 +87,8 @@ class People:
         form = held.forms.pop(digest, None) if held is not None else None
         if held is None or form is None:
             return
-        if form.type is EntityType.PHONE_NUMBER:
-            held.phones -= 1
+        if form.type is not EntityType.PERSON:
+            held.others[form.type] -= 1
         else:
             for counted, key in ((held.first, form.first), (held.lengths, form.words)):
                 counted[key] -= 1  # type: ignore[index]
@@ -120,8 +127,10 @@ class People:
         if held is None or not held.forms:
             return []
         found = list(_names(held, text, digest)) if held.first else []
-        if held.phones:
+        if held.others[EntityType.PHONE_NUMBER]:
             found += _phones(held, text, digest)
+        if held.others[EntityType.EMAIL_ADDRESS]:
+            found += _mails(held, text, digest)
         return found
 
     def __len__(self) -> int:
@@ -145,6 +154,12 @@ def phone(number: str, digest: Digest) -> Form | None:
     if plain is None:
         return None
     return Form(EntityType.PHONE_NUMBER, digest(EntityType.PHONE_NUMBER, plain), digest(EntityType.PHONE_NUMBER, plain))
+
+
+def mail(address: str, digest: Digest) -> Form:
+    """An e-mail address's form."""
+    key = digest(EntityType.EMAIL_ADDRESS, address)
+    return Form(EntityType.EMAIL_ADDRESS, key, key)
 
 
 def first_word(word: str, digest: Digest) -> str:
@@ -250,6 +265,19 @@ def _phone_at(
         if plain is not None and digest(EntityType.PHONE_NUMBER, plain) in held.forms:
             return end
     return 0
+
+
+def _mails(held: _Tenant, text: str, digest: Digest) -> Iterator[Finding]:
+    for at in _AT.finditer(text):
+        user = _NO_USER.split(text[max(0, at.start() - _LONGEST_USER) : at.start()])[-1]
+        match = _HOST.match(text, at.end())
+        host = match.group().rstrip(".-") if match else ""
+        for begins in _USER_BEGINS.finditer(user) if host else ():
+            plain = f"{user[begins.end() :]}@{host}".lower()
+            if digest(EntityType.EMAIL_ADDRESS, plain) in held.forms:
+                start = at.start() - len(user) + begins.end()
+                yield Finding(start, at.end() + len(host), EntityType.EMAIL_ADDRESS, 1.0, RULE)
+                break
 
 
 def _form_words(text: str) -> list[str]:

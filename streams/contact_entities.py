@@ -2,7 +2,7 @@
 contact's, and after that by digest alone.
 
 A value that a contact no longer has, changed or erased, leaves the topic: its row is replaced under the same key by a
-suppression entry, which holds keyed digests only. An e-mail address is found by its form, so its row just goes.
+suppression entry, which holds keyed digests only.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import msgspec
 
 from scrubbers import people, persons
-from scrubbers.entities import EntityType
 from scrubbers.keyring import TenantKeys
 from scrubbers.people import Form
 from streams.changes import Names
@@ -33,12 +32,12 @@ def rows(state: ContactState | None, keys: TenantKeys) -> Rows:
         found[number.digest] = _row(state.tenant, number, persons.phone(state.phone) or "")
     if state.email:
         plain = state.email.strip().lower()
-        key = digest(EntityType.EMAIL_ADDRESS, plain)
-        found[key] = KnownRow(state.tenant, EntityType.EMAIL_ADDRESS, plain, contact=True)
+        address = people.mail(plain, digest)
+        found[address.digest] = _row(state.tenant, address, plain)
     return found
 
 
-def changes(before: Rows, after: Rows) -> Iterator[tuple[str, bytes | None]]:
+def changes(before: Rows, after: Rows) -> Iterator[tuple[str, bytes]]:
     """The records, by key, that lead from one to the other."""
     for key, row in after.items():
         if before.get(key) != row:
@@ -47,10 +46,8 @@ def changes(before: Rows, after: Rows) -> Iterator[tuple[str, bytes | None]]:
         yield key, suppressed(before[key])
 
 
-def suppressed(row: KnownRow) -> bytes | None:
-    """A suppression entry in a row's place; a tombstone where none is needed."""
-    if row.type is EntityType.EMAIL_ADDRESS:
-        return None
+def suppressed(row: KnownRow) -> bytes:
+    """A suppression entry in a row's place."""
     return msgspec.json.encode(msgspec.structs.replace(row, value=""))
 
 

@@ -110,8 +110,7 @@ class KnownTable:
             return
         if row.contact:
             form = Form(row.type, key.decode("ascii", "replace"), row.alias, row.words, row.first)
-            if row.type is not EntityType.EMAIL_ADDRESS:
-                self.people.add(row.tenant, form)
+            self.people.add(row.tenant, form)
             self._contacts.setdefault(row.tenant, {})[form.digest] = row
             return
         self._names.setdefault((row.tenant, row.type), {})[short] = row.value

@@ -142,6 +142,33 @@ def test_a_bracket_around_more_than_the_number_stays(held: People) -> None:
     assert found(held, "Jan (06-12345678, at work)") == ["06-12345678"]
 
 
+@pytest.mark.parametrize(
+    ("address", "text", "written"),
+    [
+        ("J.deVries@acme.nl", "mail j.devries@ACME.nl.", "j.devries@ACME.nl"),
+        ("jan@intranet", "user=jan@intranet;", "jan@intranet"),
+        ("o'brien@acme.nl", "'o'brien@acme.nl'", "o'brien@acme.nl"),
+        ("jörg@müller.example", "<jörg@müller.example>", "jörg@müller.example"),
+        ("jan@acme.nl", "/mail?to=jan%40acme.nl&x=1", "jan%40acme.nl"),
+        ("jan&co@acme.nl", "from jan&co@acme.nl", "jan&co@acme.nl"),
+        ("jan@acme.nl", "piet@acme.nl jan@acme.nl.example x@ @ @jan", None),
+    ],
+)
+def test_an_address_is_found_though_no_rule_takes_it_for_one(address: str, text: str, written: str | None) -> None:
+    """The whole of it, in any case, and nothing else."""
+    held = People()
+    held.add("acme", people.mail(address.lower(), KEYS.entity_digest))
+    assert found(held, text) == ([] if written is None else [written])
+    held.discard("acme", held.of("acme")[0].digest)
+    assert found(held, text) == []
+
+
+def test_an_address_has_one_pseudonym_however_it_is_written() -> None:
+    """Also within a URL."""
+    acme = Pseudonymiser(KEYS)
+    assert acme.replace(E.EMAIL_ADDRESS, "jan%40acme.nl") == acme.replace(E.EMAIL_ADDRESS, "Jan@acme.nl")
+
+
 def test_an_empty_table_is_filled_later() -> None:
     """Whoever holds it sees what comes."""
     held = People()
