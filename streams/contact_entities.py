@@ -5,7 +5,7 @@ A value that a contact no longer has, changed or erased, leaves the topic: its r
 suppression entry, which holds keyed digests only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -37,18 +37,33 @@ def rows(state: ContactState | None, keys: TenantKeys) -> Rows:
     return found
 
 
-def changes(before: Rows, after: Rows) -> Iterator[tuple[str, bytes]]:
-    """The records, by key, that lead from one to the other."""
+def records(states: Sequence[ContactState | None], keys: TenantKeys) -> Iterator[tuple[str, bytes | None]]:
+    """The records, by key, that lead from the first of a contact's states to the last.
+
+    What only one between them had, is suppressed like what the first had: a name that came and went with one batch.
+    """
+    differing = [each for index, each in enumerate(states) if index == 0 or _values(each) != _values(states[index - 1])]
+    if len(differing) < 2:
+        return
+    every = [rows(each, keys) for each in differing]
+    before, after = every[0], every[-1]
     for key, row in after.items():
         if before.get(key) != row:
             yield key, msgspec.json.encode(row)
-    for key in before.keys() - after.keys():
-        yield key, suppressed(before[key])
+    gone = {key: row for found in every for key, row in found.items() if key not in after}
+    for key, row in gone.items():
+        yield key, suppressed(row)
+        if (plain := keys.entity_digest(row.type, row.value)) != key:
+            yield plain, None  # as an inventory has it that names the same person
 
 
 def suppressed(row: KnownRow) -> bytes:
     """A suppression entry in a row's place."""
     return msgspec.json.encode(msgspec.structs.replace(row, value=""))
+
+
+def _values(state: ContactState | None) -> tuple[object, ...]:
+    return (None, None, None) if state is None else (state.names, state.phone, state.email)
 
 
 def _row(tenant: str, form: Form, text: str) -> KnownRow:

@@ -197,6 +197,9 @@ class ContactLane:
             tenant = outcome.contract["tenant"].encode()
             work.outputs.append(Output(self.settings.named.contracts, tenant, orjson.dumps(outcome.contract)))
         work.outputs += [self._token(each, work, iat) for each in outcome.revocations]
+        for state in outcome.states:
+            if isinstance(state, ContactState):
+                work.passed.setdefault(state.key, []).append(state)
 
     def _token(self, revocation: Revocation, work: "_Work", iat: int) -> Output:
         token = self._signing().token(revocation, iat)
@@ -216,16 +219,15 @@ class ContactLane:
             if isinstance(state, ContractState):
                 yield from self._forgotten(state)
             else:
-                yield from self._entities(key, state)
+                yield from self._entities(key, [self.states.contact(key), *work.passed.get(key, ()), state])
 
-    def _entities(self, key: str, state: ContactState | None) -> Iterator[Output]:
-        """What the change makes of the contact's known entities."""
+    def _entities(self, key: str, states: Sequence[ContactState | None]) -> Iterator[Output]:
+        """What the contact's states, from the one before the batch to the last, make of its known entities."""
         try:
             keys = self.keyring.tenant(key.partition("|")[0])
         except KeyUnavailable:  # nothing of the tenant is scrubbed any more
             return
-        before = contact_entities.rows(self.states.contact(key), keys)
-        for digest, value in contact_entities.changes(before, contact_entities.rows(state, keys)):
+        for digest, value in contact_entities.records(states, keys):
             yield Output(self.settings.named.known_entities, digest.encode(), value)
 
     def _forgotten(self, contract: ContractState) -> Iterator[Output]:
@@ -257,3 +259,4 @@ class _Work:
         self.events: Counter[str] = Counter()
         self.reasons: Counter[QuarantineReason] = Counter()
         self.changes = 0
+        self.passed: dict[str, list[ContactState]] = {}  # each contact's states, one after the other

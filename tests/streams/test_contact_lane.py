@@ -8,16 +8,18 @@ import pytest
 from kafka.partitioner.default import murmur2
 
 import schemas
+from scrubbers.entities import EntityType
 from scrubbers.keyring import Keyring, KeyUnavailable, RootKey
 from scrubbers.known import KnownEntities
 from scrubbers.records import Record
-from streams.changes import ChangeType
+from streams import contact_entities
+from streams.changes import ChangeType, Names
 from streams.config import Settings
 from streams.contact_lane import ContactLane
 from streams.metrics import Metrics
 from streams.quarantine import PREFIX
 from streams.rows import ContractRow
-from streams.states import ContractState, KeyWork, Phase
+from streams.states import ContactState, ContractState, KeyWork, Phase, Status
 from streams.tables import KnownTable, Rows
 from streams.transactions import Output
 from tests.streams.world import contract_end, document
@@ -272,3 +274,52 @@ def test_quiet_partitions_get_a_tombstone_now_and_then(rig, monkeypatch):
         rig.lane.states.apply(each.key, each.value)
         rig.lane.known.apply(each.key, each.value)
     assert rig.lane.answer([]).outputs == []
+
+
+BERG = {"given": "Jan", "particle": "van den", "family": "Berg"}
+
+
+def known_rows(outputs) -> dict[str, dict | None]:
+    """What is written to the known-entities topic, by key; later records win."""
+    sent = [each for each in outputs if each.topic == "rmm.scrub.known-entities"]
+    return {each.key.decode(): orjson.loads(each.value) if each.value else None for each in sent}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_name_is_suppressed_also_when_it_came_and_went_with_one_batch(rig, together):
+    """Two names and a leaving, as after a day without a worker: what telemetry says tomorrow is scrubbed."""
+    steps = [
+        (UPDATED, {"names": BERG, "email": "j@acme.nl"}),
+        (UPDATED, {"names": BERG | {"family": "Wit"}}),
+        (LEFT, {}),
+    ]
+    changes = [
+        record(orjson.dumps(document(kind, f"e-{n}", days=n - 9, **data))) for n, (kind, data) in enumerate(steps)
+    ]
+    rows: dict[str, dict | None] = {}
+    for batch in [changes] if together else [[each] for each in changes]:
+        outputs = rig.lane.answer(batch).outputs
+        rows |= known_rows(outputs)
+        for each in outputs:
+            if each.topic == "rmm.contacts.state":
+                rig.lane.states.apply(each.key, each.value)
+    for key, row in rows.items():
+        rig.lane.known.apply(key.encode(), orjson.dumps(row) if row else None)
+    assert [row for row in rows.values() if row and "value" in row] == []
+    digest = rig.ring.tenant("acme").entity_digest
+    for text in ("J. v.d. Berg", "Wit, Jan van den", "j@acme.nl"):
+        assert len(rig.lane.known.people.find("acme", text, digest)) == 1
+    assert rig.lane.known.of("acme") == []
+
+
+def test_an_inventory_that_names_a_contact_who_leaves_no_longer_does(rig):
+    """Under the forms that the contact's own rows have as well, and those that are written in another way."""
+    digest = rig.ring.tenant("acme").entity_digest
+    for name in ("jan van den berg", "jan berg"):
+        row = {"tenant": "acme", "type": "PERSON", "value": name}
+        rig.lane.known.apply(digest(EntityType.PERSON, name).encode(), orjson.dumps(row))
+    states = ContactState("acme", "c-1", names=Names(**BERG)), ContactState("acme", "c-1", Status.LEFT)
+    for key, value in contact_entities.records(states, rig.ring.tenant("acme")):
+        rig.lane.known.apply(key.encode(), value)
+    assert rig.lane.known.of("acme") == []
+    assert rig.lane.known.known.find("acme", "Jan van den Berg, Jan Berg") == []
