@@ -179,7 +179,7 @@ def _names(held: _Tenant, text: str, digest: Digest) -> Iterator[Finding]:
 
 def _length_at(held: _Tenant, words: Sequence[_Word], index: int, text: str, digest: Digest) -> int:
     """How many words the longest form has that begins at a word; 0 if none does."""
-    run = _one_name(words[index : index + max(held.lengths) + _SKIPPED], text)
+    run = _one_name(words[index : index + max(held.lengths, default=0) + _SKIPPED], text)
     for count in range(len(run), 0, -1):
         for spelled in _spellings([word for word, _, _ in run[:count]]):
             if len(spelled) in held.lengths and digest(EntityType.PERSON, " ".join(spelled)) in held.forms:
