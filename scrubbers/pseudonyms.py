@@ -188,7 +188,7 @@ class Pseudonymiser:
 
     def _mail(self, surface: str) -> str:
         """Still an address, under a top-level domain that never exists (RFC 6761)."""
-        user, _, host = surface.rpartition("@")
+        user, _, host = surface.replace("%40", "@").rpartition("@")
         user_token = self.token(EntityType.USER_NAME, hostnames.normalise(user))
         return f"{user_token}@{self._name(host)}.invalid"
 

@@ -111,8 +111,11 @@ class KnownTable:
             return
         if row.contact:
             form = Form(row.type, key.decode("ascii", "replace"), row.alias, row.words, row.first)
-            if row.type is not EntityType.EMAIL_ADDRESS:
-                self.people.add(row.tenant, form)
+            self.people.add(row.tenant, form)
+            # An inventory may have named the person under the same key; that row is no more.
+            named = self._names.get((row.tenant, row.type), {}).pop(short, None)
+            if named is not None:
+                self.known.discard(row.tenant, Known(row.type, named))
             self._contacts.setdefault(row.tenant, {})[form.digest] = row
             return
         self._names.setdefault((row.tenant, row.type), {})[short] = row.value
