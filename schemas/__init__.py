@@ -89,7 +89,14 @@ def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator[Validatio
         yield ValidationError("pattern")
 
 
-_Validator: Any = validators.extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+def _minimum(_: Any, minimum: float, instance: Any, __: Any) -> Iterator[ValidationError]:
+    """`minimum`, which YAML's not-a-number is not below and does not reach."""
+    if isinstance(instance, int | float) and not isinstance(instance, bool) and not instance >= minimum:
+        yield ValidationError("minimum")
+
+
+_OURS = {"pattern": _pattern, "minimum": _minimum}
+_Validator: Any = validators.extend(Draft202012Validator, _OURS)  # type: ignore[no-untyped-call]
 _formats = FormatChecker(formats=())
 
 

@@ -1,4 +1,9 @@
-"""The one error that a user sees."""
+"""The one error that a user sees, and what decoding of bytes from elsewhere may raise."""
+
+import msgspec
+
+# msgspec's own error, and two that it lets through: of a string that is not UTF-8, and of a value nested too deep.
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class UserError(Exception):

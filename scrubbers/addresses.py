@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 from ipaddress import AddressValueError, IPv6Address
+from socket import AF_INET, inet_pton
 
 import msgspec
 
@@ -59,7 +60,7 @@ def parse_ip(surface: str) -> WrittenIp | None:
     """The address that a text is, in any spelling; None if it is not one."""
     if "/" in surface and (match := _PREFIX.fullmatch(surface)) is not None:
         return _with_mask(match["address"], int(match["bits"]))
-    for form in (_dotted, _percent_encoded, _colons, _dashed, _reverse4, _reverse6, _literal):
+    for form in _FORMS:
         if (found := form(surface)) is not None:
             return found
     return None
@@ -71,9 +72,9 @@ def parse_v4(text: str) -> bytes | None:
     if match is None:
         return None
     try:
-        return bytes(map(int, match.groups()))
-    except ValueError:  # above 255
-        return None
+        return inet_pton(AF_INET, text)  # takes a tenth of the time, and no leading zeros
+    except OSError:
+        return _octets(match.groups())
 
 
 def parse_v6(text: str) -> bytes | None:
@@ -194,6 +195,8 @@ def _literal(surface: str) -> WrittenIp | None:
 def _v6_text(packed: bytes) -> str:
     return canonical(packed) if len(packed) == 16 else "::ffff:" + IPv6Address(b"\0" * 12 + packed).compressed[2:]
 
+
+_FORMS = (_dotted, _percent_encoded, _colons, _dashed, _reverse4, _reverse6, _literal)
 
 _MAC_FORMS = (
     (re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}(?:(?::[0-9a-f]{2}){2})?", re.IGNORECASE), ":", 2),

@@ -14,9 +14,10 @@ def attempts(expression: str) -> float:
     Counted as the nodes of its tree of attempts, as if no character ever cut a branch off.
     """
     try:
-        return _tree(list(tokenised(expression))).nodes
+        nodes = _tree(list(tokenised(expression))).nodes
     except (UncertainError, OverflowError):
         return inf
+    return min(inf, nodes)  # also of what is no number: infinite ways to match nothing
 
 
 class _Tree(msgspec.Struct, frozen=True):
@@ -37,8 +38,13 @@ class _Tree(msgspec.Struct, frozen=True):
         """Itself, from `least` to `most` times."""
         if most == inf:
             return _Tree(inf, inf)
-        ways = [self.ways**count for count in range(int(most) + 1)]
-        return _Tree(sum(ways[least:]), 1 + self.nodes * sum(ways[:-1]))
+        ways = _powers(self.ways, most + 1) - _powers(self.ways, least)
+        return _Tree(ways, 1 + self.nodes * _powers(self.ways, most))
+
+
+def _powers(base: float, count: float) -> float:
+    """The sum of so many powers, from the zeroth on."""
+    return count if base == 1 else (float(base) ** count - 1) / (base - 1)
 
 
 _NEITHER = _Tree(0, 0)

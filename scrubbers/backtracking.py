@@ -96,6 +96,7 @@ def _attacks(node: Node) -> Iterator[_Attack]:
     popular = Counter(letter for each in classes(node) for letter in members(each))
     letters = ["", *(letter for letter, _ in popular.most_common(_POPULAR))]
     whole = sample(node)
+    yield "", whole[:-1] + _BREAK, whole  # where nothing repeats, but is written out over and over
     for before, body, behind in _sites(node, "", ""):
         pumps = dict.fromkeys(pump for letter in letters for pump in _samples(body, letter) if pump)
         for pump in pumps:

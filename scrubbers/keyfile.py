@@ -13,7 +13,7 @@ from typing import IO, TypeAlias
 import msgspec
 import orjson
 
-from schemas.errors import UserError
+from schemas.errors import UNDECODABLE, UserError
 
 FORMAT = 1
 
@@ -65,7 +65,7 @@ def read(path: Path) -> Contents:
         file = msgspec.json.decode(path.read_bytes(), type=Contents)
     except OSError as problem:
         raise UserError(f"keyring {path}: {problem.strerror}", f"rmm-scrub keys init --keyring {path}") from None
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         if stamp(path) != before:  # replaced and overwritten while we were reading
             return read(path)
         raise UserError(f"keyring {path}: not a keyring of format {FORMAT}") from None
@@ -84,6 +84,7 @@ def write(path: Path, file: Contents) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as new:
+            _give_to_owner(descriptor, path)
             new.write(orjson.dumps(msgspec.to_builtins(file), option=orjson.OPT_INDENT_2))
             new.flush()
             os.fsync(new.fileno())
@@ -94,6 +95,12 @@ def write(path: Path, file: Contents) -> None:
     _sync_folder(path.parent)
     if old is not None:
         _overwrite(old)
+
+
+def _give_to_owner(descriptor: int, path: Path) -> None:
+    """Root's change leaves the file readable for the account of the workers: else they would keep shredded keys."""
+    if path.exists() and (owner := path.stat()).st_uid != os.geteuid():
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _overwrite_left_over(temporary: Path) -> None:

@@ -50,13 +50,27 @@ def lint_files(files: Sequence[RuleFile], whole: str, samples: Sequence[Any] = (
         return list(from_flaws(problem.flaws))
     places = Places(files)
     slow = list(_slow(rule_set, places))
-    found = [*slow, *_operators(rule_set, places), *unreachable(rule_set, places), *allowing_all(rule_set, places)]
+    found = [*slow, *_operators(rule_set, places), *_effects(rule_set, places)]
     found += [*duplicates(rule_set, places), *_without_examples(rule_set, places)]
     if samples:
         found += unmatched(rule_set, samples, places)
     if not slow:  # what follows compiles the rules, and matches texts
         found += [*_tried_everywhere(rule_set, places), *_shadowed(rule_set, samples, places)]
     return sorted(found, key=lambda each: (each.file, each.line, each.severity, each.what))
+
+
+def errors(rule_set: RuleSet) -> list[Problem]:
+    """Why a rule set that can be used must not be: slow expressions, rules without effect or with too much.
+
+    The same as of `lint`, for one that did not come from files: by rule, without lines.
+    """
+    nowhere = Places(())
+    return [each for each in (*_slow(rule_set, nowhere), *_effects(rule_set, nowhere)) if _is_error(each)]
+
+
+def _effects(rule_set: RuleSet, places: Places) -> Iterator[Problem]:
+    yield from unreachable(rule_set, places)
+    yield from allowing_all(rule_set, places)
 
 
 def _readable(event: Any) -> bool:
@@ -70,7 +84,11 @@ def _readable(event: Any) -> bool:
 
 def refused(problems: Sequence[Problem]) -> bool:
     """Whether a rule set with these problems must not be used."""
-    return any(each.severity is Severity.ERROR for each in problems)
+    return any(map(_is_error, problems))
+
+
+def _is_error(problem: Problem) -> bool:
+    return problem.severity is Severity.ERROR
 
 
 def _slow(rule_set: RuleSet, places: Places) -> Iterator[Problem]:

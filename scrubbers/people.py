@@ -1,4 +1,4 @@
-"""Persons and phone numbers of a tenant's contacts, found in text by keyed digests alone.
+"""Persons, phone numbers and e-mail addresses of a tenant's contacts, found in text by keyed digests alone.
 
 A contact's name is looked for in every form in which it may be written (`persons.py`). Each form is held as a digest
 under the tenant's index key, whether the contact is current or was erased: so a forgotten name is still
@@ -6,6 +6,7 @@ recognised, and nobody can read who it was (a suppression entry).
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
@@ -15,16 +16,28 @@ from scrubbers import persons
 from scrubbers.entities import EntityType, Finding
 
 RULE = "contact"
-LONGEST_WORDS = 8
 Digest = Callable[[EntityType, str], str]  # `TenantKeys.entity_digest`
 
-_WORD = re.compile(r"[^\W_]+")
-# What may stand between the words of one name: `de Vries, J.P.`, `Jan\u00a0de Vries`, `Smit-Bakker`.
-_BETWEEN = re.compile(r"[\s.,'’`-]{0,4}")
-_NUMBER = re.compile(r"(?<![\w.])\+?\(?\d[\d\s().\-/]{6,22}\d(?![\w.]*\d)")
+_WORD = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])*")  # an accent may be a character of its own
+# What may stand between the words of one name: `de Vries, J.P.`, `Jan\u00a0de Vries`, `Smit-Bakker`, `v/d`, `jan_smit`.
+_BETWEEN = re.compile(r"[\s.,'‘’`´()/_\u2010-\u2015-]{0,4}")
+_SKIPPED = 2  # forms of address that may stand within a name: `de Vries, mevr. dr. A.`
+# Groups of digits that may be phone numbers, one or several: `020-1234567 / 06-12345678`.
+_DIGITS = re.compile(r"[+(]{0,2}\d[\d\s().+\-/\u2010-\u2015]*+")
+_GROUP = re.compile(r"[+(]{0,2}(\d+)")
 _FEWEST_DIGITS, _MOST_DIGITS = 9, 15  # of a phone number with its area, and of any (E.164)
+_LONGEST_NUMBER = 28  # characters, however it is written
+# Around the `@` of an e-mail address, also of one that no rule takes for one: `jan@intranet`, `o'brien@acme.nl`.
+_AT = re.compile(r"@|%40")
+_NO_USER = re.compile(r"[\s<>()\[\],;:\"\\@]")
+_USER_BEGINS = re.compile(r"(?:\A|[^\w.+-])(?=.)")
+_HOST = re.compile(r"\w[\w.-]{0,252}")
+_LONGEST_USER = 64
 _FIRST = 16  # hexadecimal digits of a first word's digest: enough to say that a name may begin here
 _REMEMBERED = 50_000  # words of a tenant that were looked at: text repeats itself
+
+
+_Word = tuple[str, int, int]  # as forms have it, and where it stands
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -42,7 +55,7 @@ class _Tenant:
         self.forms: dict[str, Form] = {}
         self.first: dict[str, int] = {}  # digest of a first word → how many forms begin with it
         self.lengths: dict[int, int] = {}
-        self.phones = 0
+        self.others: Counter[EntityType] = Counter()  # forms that are no names
         self.looked: dict[str, bool] = {}  # word → whether a form begins with it
         self.version = 0
 
@@ -59,8 +72,8 @@ class People:
         self.discard(tenant, form.digest)
         held = self._tenants.setdefault(tenant, _Tenant())
         held.forms[form.digest] = form
-        if form.type is EntityType.PHONE_NUMBER:
-            held.phones += 1
+        if form.type is not EntityType.PERSON:
+            held.others[form.type] += 1
         else:
             held.first[form.first] = held.first.get(form.first, 0) + 1
             held.lengths[form.words] = held.lengths.get(form.words, 0) + 1
@@ -74,8 +87,8 @@ class People:
         form = held.forms.pop(digest, None) if held is not None else None
         if held is None or form is None:
             return
-        if form.type is EntityType.PHONE_NUMBER:
-            held.phones -= 1
+        if form.type is not EntityType.PERSON:
+            held.others[form.type] -= 1
         else:
             for counted, key in ((held.first, form.first), (held.lengths, form.words)):
                 counted[key] -= 1  # type: ignore[index]
@@ -100,9 +113,13 @@ class People:
         held = self._tenants.get(tenant)
         if held is None:
             return None
-        plain = persons.phone(surface) if kind is EntityType.PHONE_NUMBER else " ".join(_plain(surface))
-        form = held.forms.get(digest(kind, plain)) if plain else None
-        return form.alias if form is not None else None
+        if kind is EntityType.PHONE_NUMBER:
+            plain = persons.phone(surface)
+            spelled = [plain] if plain else []
+        else:
+            spelled = [" ".join(words) for words in _spellings([word for word, _, _ in _words(surface)])]
+        found = (held.forms.get(digest(kind, each)) for each in spelled)
+        return next((form.alias for form in found if form is not None), None)
 
     def find(self, tenant: str, text: str, digest: Digest) -> list[Finding]:
         """Every form of a contact in the text; of several that begin at one place the longest."""
@@ -110,8 +127,10 @@ class People:
         if held is None or not held.forms:
             return []
         found = list(_names(held, text, digest)) if held.first else []
-        if held.phones:
+        if held.others[EntityType.PHONE_NUMBER]:
             found += _phones(held, text, digest)
+        if held.others[EntityType.EMAIL_ADDRESS]:
+            found += _mails(held, text, digest)
         return found
 
     def __len__(self) -> int:
@@ -123,9 +142,9 @@ def forms(name: persons.PersonName, digest: Digest) -> dict[str, Form]:
     alias = digest(EntityType.PERSON, f"person\0{persons.canonical(name)}")
     made = {}
     for text in persons.forms(name):
-        words = text.split(" ")
+        words = _form_words(text)
         first = first_word(words[0], digest)
-        made[text] = Form(EntityType.PERSON, digest(EntityType.PERSON, text), alias, len(words), first)
+        made[text] = Form(EntityType.PERSON, digest(EntityType.PERSON, " ".join(words)), alias, len(words), first)
     return made
 
 
@@ -137,68 +156,145 @@ def phone(number: str, digest: Digest) -> Form | None:
     return Form(EntityType.PHONE_NUMBER, digest(EntityType.PHONE_NUMBER, plain), digest(EntityType.PHONE_NUMBER, plain))
 
 
+def mail(address: str, digest: Digest) -> Form:
+    """An e-mail address's form."""
+    key = digest(EntityType.EMAIL_ADDRESS, address)
+    return Form(EntityType.EMAIL_ADDRESS, key, key)
+
+
 def first_word(word: str, digest: Digest) -> str:
     """The digest by which a form's first word is looked for."""
     return digest(EntityType.PERSON, f"first\0{word}")[:_FIRST]
 
 
 def _names(held: _Tenant, text: str, digest: Digest) -> Iterator[Finding]:
-    words = [(_word(match.group()), *match.span()) for match in _WORD.finditer(text)]
-    lengths = sorted(held.lengths, reverse=True)
+    words = _words(text)
     index = 0
     while index < len(words):
-        count = _length_at(held, words, index, lengths, text, digest) if _begins(held, words[index][0], digest) else 0
+        count = _length_at(held, words, index, text, digest) if _begins(held, words[index][0], digest) else 0
         if count:
             yield Finding(words[index][1], words[index + count - 1][2], EntityType.PERSON, 1.0, RULE)
         index += max(1, count)
 
 
-def _length_at(
-    held: _Tenant,
-    words: Sequence[tuple[str, int, int]],
-    index: int,
-    lengths: Sequence[int],
-    text: str,
-    digest: Digest,
-) -> int:
+def _length_at(held: _Tenant, words: Sequence[_Word], index: int, text: str, digest: Digest) -> int:
     """How many words the longest form has that begins at a word; 0 if none does."""
-    for count in lengths:
-        run = words[index : index + count]
-        if len(run) < count or not _is_one_name(run, text):
-            continue
-        if digest(EntityType.PERSON, " ".join(word for word, _, _ in run)) in held.forms:
-            return count
+    run = _one_name(words[index : index + max(held.lengths, default=0) + _SKIPPED], text)
+    for count in range(len(run), 0, -1):
+        for spelled in _spellings([word for word, _, _ in run[:count]]):
+            if len(spelled) in held.lengths and digest(EntityType.PERSON, " ".join(spelled)) in held.forms:
+                return count
     return 0
+
+
+def _spellings(words: Sequence[str]) -> Iterator[Sequence[str]]:
+    """How forms may spell a run of words: as it stands, and with forms of address told as such or left out.
+
+    A word such as `heer` may be a surname as well.
+    """
+    yield words
+    if persons.ADDRESSES.isdisjoint(words):
+        return
+    without = [word for word in words[1:] if word not in persons.ADDRESSES]
+    yield [words[0], *without]
+    if words[0] in persons.ADDRESSES:
+        yield [persons.ADDRESS, *words[1:]]
+        yield [persons.ADDRESS, *without]
 
 
 def _begins(held: _Tenant, word: str, digest: Digest) -> bool:
     known = held.looked.get(word)
     if known is None:
-        known = first_word(word, digest) in held.first
+        known = first_word(word, digest) in held.first or (
+            word in persons.ADDRESSES and first_word(persons.ADDRESS, digest) in held.first
+        )
         if len(held.looked) >= _REMEMBERED:
             held.looked = {}
         held.looked[word] = known
     return known
 
 
-def _is_one_name(run: Sequence[tuple[str, int, int]], text: str) -> bool:
-    return all(_BETWEEN.fullmatch(text, end, start) for (_, _, end), (_, start, _) in pairwise(run))
+def _one_name(words: Sequence[_Word], text: str) -> Sequence[_Word]:
+    """The words up to where one name must end, for what stands behind it."""
+    for index, ((_, _, end), (_, start, _)) in enumerate(pairwise(words), 1):
+        if not _BETWEEN.fullmatch(text, end, start):
+            return words[:index]
+    return words
 
 
 def _phones(held: _Tenant, text: str, digest: Digest) -> Iterator[Finding]:
-    for match in _NUMBER.finditer(text):
-        number = match.group()
-        digits = sum(letter.isdigit() for letter in number)
-        plain = persons.phone(number) if _FEWEST_DIGITS <= digits <= _MOST_DIGITS else None
+    for run in _DIGITS.finditer(text):
+        groups = list(_GROUP.finditer(text, *run.span()))
+        end = 0
+        for index, group in enumerate(groups):
+            begin, start = group.start(), group.start(1)
+            whole = index == 0 or "+" in text[begin:start]
+            if begin < end or not (whole or _may_begin(text, start)):
+                continue
+            read = persons.phone if whole else persons.dialled
+            end = _phone_at(held, text, groups[index : index + _MOST_DIGITS], read, digest)
+            if end:
+                outside = text[begin] == "(" and ")" not in text[begin:end]  # `(06-12345678, at work)`
+                yield Finding(begin + outside, end, EntityType.PHONE_NUMBER, 1.0, RULE)
+
+
+def _may_begin(text: str, start: int) -> bool:
+    """Whether digits within others may begin a number: with an area, or with a country after `00`."""
+    return text[start] == "0" and text[start + 1 : start + 2].isdigit() and text[start : start + 3] != "000"
+
+
+def _phone_at(
+    held: _Tenant,
+    text: str,
+    groups: Sequence[re.Match[str]],
+    read: Callable[[str], str | None],
+    digest: Digest,
+) -> int:
+    """Where the longest of the tenant's numbers ends that begins with the first group; 0 if none does."""
+    begin, digits, ends = groups[0].start(), 0, []
+    for group in groups:
+        digits += len(group[1])
+        if digits > _MOST_DIGITS + len("00") or group.end() - begin > _LONGEST_NUMBER:
+            break
+        if group is not groups[0] and "+" in group[0]:  # the next number
+            break
+        if digits >= _FEWEST_DIGITS:
+            ends.append(group.end())
+    for end in reversed(ends):
+        plain = read(text[begin:end])
         if plain is not None and digest(EntityType.PHONE_NUMBER, plain) in held.forms:
-            outside = number.startswith("(") and ")" not in number  # `(06-12345678, at work)`
-            yield Finding(match.start() + outside, match.end(), EntityType.PHONE_NUMBER, 1.0, RULE)
+            return end
+    return 0
 
 
-def _plain(surface: str) -> list[str]:
-    return [_word(each) for each in _WORD.findall(surface)]
+def _mails(held: _Tenant, text: str, digest: Digest) -> Iterator[Finding]:
+    for at in _AT.finditer(text):
+        user = _NO_USER.split(text[max(0, at.start() - _LONGEST_USER) : at.start()])[-1]
+        match = _HOST.match(text, at.end())
+        host = match.group().rstrip(".-") if match else ""
+        for begins in _USER_BEGINS.finditer(user) if host else ():
+            plain = f"{user[begins.end() :]}@{host}".lower()
+            if digest(EntityType.EMAIL_ADDRESS, plain) in held.forms:
+                start = at.start() - len(user) + begins.end()
+                yield Finding(start, at.end() + len(host), EntityType.EMAIL_ADDRESS, 1.0, RULE)
+                break
 
 
-def _word(text: str) -> str:
-    word = persons.folded(text.casefold())
-    return persons.ADDRESS if word in persons.ADDRESSES else word
+def _form_words(text: str) -> list[str]:
+    """A form's words as `_words` reads them in text; a form of address stands at its beginning."""
+    address, _, rest = text.rpartition(f"{persons.ADDRESS} ")
+    return [*([persons.ADDRESS] if address or text != rest else []), *(word for word, _, _ in _words(rest))]
+
+
+def _words(text: str) -> list[_Word]:
+    """Words, with particles that stand for one another as one: `v.d.`, `van den`, `vd`."""
+    found: list[_Word] = []
+    for match in _WORD.finditer(text):
+        word, (start, end) = persons.folded(match.group().casefold()), match.span()
+        if word in persons.SECOND and found and _BETWEEN.fullmatch(text, found[-1][2], start):
+            before, began, _ = found[-1]
+            if (particle := persons.ONE_PARTICLE.get(f"{before} {word}")) is not None:
+                found[-1] = (particle, began, end)
+                continue
+        found.append((persons.ONE_PARTICLE.get(word, word), start, end))
+    return found

@@ -14,16 +14,29 @@ import phonenumbers
 _WORD = re.compile(r"[^\W_]+")
 # What stands in front of a surname and is often left out or put behind it (Dutch, and the neighbours').
 PARTICLES = frozenset(
-    "aan af al bij d da dal de del della den der des di do dos du el in la las le los o op over s t te ten ter thoe "
-    "tot uit uyt van vanden vander ver vom von voor zu zum zur".split()
+    "aan af al bij d da dal de del della den der des di do dos du el het in la las le los o onder op over s t te ten "
+    "ter thoe tot uit uyt van vande vanden vander vd ver vom von voor zu zum zur".split()
 )
+# Particles that people write in several ways and take for one another: `van der`, `van den`, `v.d.`, `vd`; `'t`, `het`.
+SECOND = frozenset("d de den der het t".split())
+ONE_PARTICLE = {
+    **dict.fromkeys((f"{van} {de}" for van in ("v", "van") for de in ("d", "de", "den", "der")), "van de"),
+    **dict.fromkeys((f"{van} {het}" for van in ("v", "van") for het in ("het", "t")), "van het"),
+    **dict.fromkeys(("in het", "in t"), "in het"),
+    **dict.fromkeys(("vd", "vande", "vanden", "vander"), "van de"),
+}
 # Forms of address and titles, as they precede a surname. In a form they all are `ADDRESS`, which is no word.
 ADDRESSES = frozenset(
-    "dhr heer meneer mijnheer mevr mevrouw mw mej mr mrs ms miss mister dr drs ir ing prof madame monsieur herr "
-    "frau".split()
+    "dhr fam familie heer meneer mijnheer mevr mevrouw mw mej mr mrs ms miss mister dr drs ir ing prof madame monsieur "
+    "herr frau".split()
 )
 ADDRESS = "&"
+_INITIALS = ("chr", "ch", "ij", "ph", "th")  # what begins a given name and is its initial: `Th. Bakker`
+# Letters that have no accent that could be left out, and what is written without.
+_PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ı": "i", "æ": "ae", "œ": "oe"})
 COUNTRY = "NL"  # of phone numbers that are written without a country
+_CODE = phonenumbers.country_code_for_region(COUNTRY)
+_NO_DIGIT = re.compile(r"\D")
 
 
 class PersonName(msgspec.Struct, frozen=True):
@@ -52,7 +65,7 @@ def forms(name: PersonName) -> list[str]:
     if not family:
         return []
     surnames = _distinct([(*particle, *family), family, ("".join(particle) + family[0], *family[1:])])
-    fore = list(_fore_names(given, initials))
+    fore = _distinct([*_fore_names(given, initials), *_long_initials(name.initials, given)])
     found = [(*first, *last) for first in fore for last in surnames]
     found += [(*last, *first) for first in fore for last in surnames]
     found += [(*family, *first, *particle) for first in fore if particle]
@@ -71,16 +84,22 @@ def phone(text: str) -> str | None:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
+def dialled(text: str) -> str:
+    """The same of a number with its area (`06…`) or after `00`, as one dials it; quick, and takes it for possible."""
+    digits = _NO_DIGIT.sub("", text.replace("(0)", ""))
+    return f"+{digits[2:]}" if digits.startswith("00") else f"+{_CODE}{digits[1:]}"
+
+
 def _parts(name: PersonName) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """(given names, initials, particles, surname) as words; what is missing is taken from the full name."""
     given, particle, family = (tuple(_words(part)) for part in (name.given, name.particle, name.family))
-    initials = tuple(letter for word in _words(name.initials) for letter in _letters(word))
+    initials = tuple("".join(_plain_words(name.initials)))
     if name.full and not (family and (given or initials)):
         read_given, read_particle, read_family = _read(name.full)
         given, particle, family = given or read_given, particle or read_particle, family or read_family
-    if family and not particle:  # `family: "de Vries"`
-        count = _leading_particles(family)
-        particle, family = family[:count], family[count:]
+    if count := _leading_particles(family):  # `family: "de Vries"`, with `particle: "de"` or without
+        leading, family = family[:count], family[count:]
+        particle = particle if particle[-count:] == leading else (*particle, *leading)
     return given, initials or tuple(word[0] for word in given), particle, family
 
 
@@ -120,12 +139,23 @@ def _leading_particles(words: Iterable[str]) -> int:
     return count
 
 
-def _letters(word: str) -> Iterator[str]:
-    """`jp` is two initials; `th` and `chr`, which are written as one, come out as letters as well."""
-    yield from word
+def _long_initials(initials: str | None, given: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Initials of several letters: as they are written (`Th.M.`), and what a given name is shortened to (`Th.`)."""
+    written = tuple(_plain_words(initials))
+    yield from (written, written[:1])
+    yield from ((each,) for each in _INITIALS if given and given[0].startswith(each))
 
 
 def _words(text: str | None) -> list[str]:
+    """With `v.` before another particle as `van`."""
+    words = _plain_words(text)
+    return [
+        "van" if word == "v" and not SECOND.isdisjoint(words[index + 1 : index + 2]) else word
+        for index, word in enumerate(words)
+    ]
+
+
+def _plain_words(text: str | None) -> list[str]:
     return _WORD.findall(folded((text or "").casefold()))
 
 
@@ -134,5 +164,8 @@ def _distinct(forms: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
 
 
 def folded(text: str) -> str:
-    """Without accents: `jose` for `josé`."""
-    return "".join(letter for letter in unicodedata.normalize("NFD", text) if not unicodedata.combining(letter))
+    """Without accents and ligatures, in lower case: `jose` for `josé`."""
+    if text.isascii():
+        return text
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+    return plain.translate(_PLAIN)

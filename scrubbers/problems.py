@@ -63,7 +63,9 @@ class Places:
         }
 
     def of_rule(self, name: str, *inside: str | int) -> tuple[str, int]:
-        """(file, line) of a rule, or of what stands inside it."""
+        """(file, line) of a rule, or of what stands inside it; of one that is in no file ("", 0)."""
+        if name not in self._rules:
+            return "", 0
         file, place = self._rules[name]
         return str(file.path), file.line((*place, *inside))
 

@@ -77,7 +77,7 @@ class Pseudonymiser:
         self._people = people if people is not None else People()
         self._tenant = keys.tenant
         self.digest = keys.entity_digest
-        self._cached_for = self._version
+        self._cached_for = self._aliases.version + self._people.version
         self._repeats = self._ip is None or self._ip.repeats
 
     def __repr__(self) -> str:
@@ -88,14 +88,11 @@ class Pseudonymiser:
         """What stands for a finding's text."""
         if not self._repeats:
             return self._replace(kind, surface)
-        if self._cached_for != self._version:
-            self._cached_for = self._version
+        changes = self._aliases.version + self._people.version  # both only grow
+        if changes != self._cached_for:
+            self._cached_for = changes
             self._cached.cache_clear()
         return self._cached(kind, surface)
-
-    @property
-    def _version(self) -> tuple[int, int]:
-        return self._aliases.version, self._people.version
 
     def token(self, kind: EntityType, normalised: str) -> str:
         """The typed token of a normalised value, `pc-…` and the like."""
@@ -191,7 +188,7 @@ class Pseudonymiser:
 
     def _mail(self, surface: str) -> str:
         """Still an address, under a top-level domain that never exists (RFC 6761)."""
-        user, _, host = surface.rpartition("@")
+        user, _, host = surface.replace("%40", "@").rpartition("@")
         user_token = self.token(EntityType.USER_NAME, hostnames.normalise(user))
         return f"{user_token}@{self._name(host)}.invalid"
 

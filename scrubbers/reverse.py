@@ -6,6 +6,7 @@ epoch they are of, so it is given, or is that of the names around them.
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -23,7 +24,7 @@ _BY_PREFIX = {prefix: kind for kind, prefix in PREFIXES.items()}
 # Bounded by anything but letters and digits, as known names are found: `PSEXESVC-pc-…-7256-stdin`.
 _TOKEN = re.compile(rf"(?<![^\W_])(?P<prefix>{'|'.join(_BY_PREFIX)})-[a-z2-7]{{12}}(?![^\W_])", re.IGNORECASE)
 _SEALED_ADDRESS = re.compile(r"(?<![^\W_])[0-9a-f]{64}(?![^\W_])", re.IGNORECASE)  # ipcrypt-ndx
-_MAIL = re.compile(r"[\w.+-]+@[\w.-]+?(?P<end>\.invalid)(?![\w-])", re.IGNORECASE)
+_MAIL = re.compile(r"@[\w.-]+?(?P<end>\.invalid)(?![\w-])", re.IGNORECASE)
 
 
 class Turned(msgspec.Struct, frozen=True):
@@ -122,6 +123,8 @@ def stands_for(pseudonymiser: Pseudonymiser, known: Known) -> Iterator[tuple[str
     match known.type:
         case EntityType.COMPUTER_NAME | EntityType.DOMAIN_NAME:
             yield from pseudonymiser.name_tokens(known.value)
+            if known.type is EntityType.DOMAIN_NAME:  # `corp.example.com`, by its form a host, as others' domain
+                yield pseudonymiser.token(known.type, known.value), known.value
         case EntityType.EMAIL_ADDRESS:
             user, _, host = known.value.rpartition("@")
             yield pseudonymiser.token(EntityType.USER_NAME, hostnames.normalise(user)), user
@@ -133,11 +136,12 @@ def stands_for(pseudonymiser: Pseudonymiser, known: Known) -> Iterator[tuple[str
 def _addresses(
     text: str, pseudonymiser: Pseudonymiser, engine: Engine, epoch: str, tokens: Sequence[tuple[tuple[int, int], str]]
 ) -> Iterator[Turned]:
-    taken = [span for span, _ in tokens]
+    behind = [end for (_, end), _ in tokens]
     spans = [(each.start, each.end) for each in engine.find(text) if each.type is EntityType.IP_ADDRESS]
     spans += [match.span() for match in _SEALED_ADDRESS.finditer(text)]
     for start, end in spans:
-        if any(start < behind and first < end for first, behind in taken):
+        next_token = bisect_right(behind, start)
+        if next_token < len(tokens) and tokens[next_token][0][0] < end:
             continue
         surface = text[start:end]
         value = pseudonymiser.reverse_ip(surface)

@@ -5,7 +5,7 @@ A selector is a dotted path, compared without case: `*` stands for one name (or 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from scrubbers.event import Path
 from scrubbers.rules import FieldRule
@@ -49,7 +49,7 @@ class Selectors:
         while len(names) > 1 and names[-1] == "*":  # the items of an array are what its name says
             names.pop()
         best = self._exact.get(names[-1]) if names else None
-        text = ".".join(names)
+        text = "".join(f"{name}." for name in names)
         for order, pattern, field in self._others:
             if best is not None and best[0] < order:
                 break
@@ -60,10 +60,35 @@ class Selectors:
 
 
 def _compiled(selector: str) -> re.Pattern[str]:
-    expression = ""
-    for name in selector.split("."):
-        if name == "**":
-            expression += r"(?:[^.]+\.)*"
+    """A selector over a path with a dot behind each name.
+
+    Senders make up names, and nothing watches the time here: of what stands between two wildcards the first
+    occurrence is as good as any, so no wildcard but the last gives back what it took.
+    """
+    first, *others = (_names(names) for names in _split(selector.split("."), "**"))
+    if others:
+        middle = "".join(rf"(?>(?:[^.]++\.)*?{names})" for names in others[:-1])
+        first += rf"{middle}(?:[^.]++\.)*{others[-1]}"
+    return re.compile(first)
+
+
+def _names(names: Sequence[str]) -> str:
+    return "".join(rf"{_name(name)}\." for name in names)
+
+
+def _name(name: str) -> str:
+    first, *others = (re.escape(part) for part in name.split("*"))
+    if not others:
+        return first
+    return first + "".join(rf"(?>[^.]*?{part})" for part in others[:-1]) + f"[^.]*{others[-1]}"
+
+
+def _split(names: Sequence[str], at: str) -> Iterator[list[str]]:
+    part: list[str] = []
+    for name in names:
+        if name == at:
+            yield part
+            part = []
         else:
-            expression += re.escape(name).replace(r"\*", "[^.]*") + r"\."
-    return re.compile(expression.removesuffix(r"\."))
+            part.append(name)
+    yield part

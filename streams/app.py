@@ -31,7 +31,7 @@ from streams.shadow import Shadow
 from streams.tables import KnownTable, Rows, Tables
 from streams.telemetry import Telemetry, bounds
 from streams.web import add_endpoints
-from streams.web_reverse import add_reversal
+from streams.web_reverse import LONGEST_BODY, add_reversal
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
     Raises:
         UserError: a rule set or policy that cannot be used.
     """
-    app = new_app(settings, web_port=settings.web_port + slot)
+    app = new_app(settings, web_port=settings.web_port + slot, longest_body=LONGEST_BODY)
     topics, metrics = settings.named, Metrics()
     rule_set = rules.load(Path(settings.rules) if settings.rules else None)
     known = KnownTable(KnownEntities(rule_set.learning))

@@ -22,7 +22,7 @@ import msgspec
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from schemas.errors import UserError
+from schemas.errors import UNDECODABLE, UserError
 from streams.system import end_with_parent, need_programs
 
 USER_KAFKA = "RMM_SCRUB_KAFKA"
@@ -143,7 +143,7 @@ def running(folder: Path) -> Broker | None:
         broker = msgspec.json.decode(
             (folder / _STATE).read_bytes(), type=Broker, dec_hook=lambda kind, value: kind(value)
         )
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNDECODABLE):
         return None
     return broker if broker.alive else None
 

@@ -74,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tenant_path: str = "tenant"
     keyring: str = ""
     rules: str = ""  # a rule-set file; empty: the shipped one
+    corpus: str = ""  # the team's labelled texts, on which a rule set must not find less to be published
     policy: str = ""  # a contact-policy file; empty: the shipped one
     state_dir: str = ""  # locks and sockets, no data; empty: a folder per user
     web_host: str = "127.0.0.1"
@@ -118,7 +119,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     try:
         return msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as problem:
-        raise UserError(f"settings: {problem}", "see docs/settings.md for every setting") from None
+        raise UserError(f"settings: {problem}", "see docs/running.md for every setting") from None
 
 
 def _file(path: Path) -> dict[str, Any]:
@@ -142,6 +143,8 @@ def _overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
         if not name.startswith("RMM_SCRUB_"):
             continue
         field = name.removeprefix("RMM_SCRUB_")
+        if field == "KAFKA":  # names the Kafka of demo and tests (broker.py); the setting stands in the file only
+            continue
         if field.lower() in Settings.__struct_fields__:
             tree[field.lower()] = value
             continue

@@ -2,15 +2,14 @@
 contact's, and after that by digest alone.
 
 A value that a contact no longer has, changed or erased, leaves the topic: its row is replaced under the same key by a
-suppression entry, which holds keyed digests only. An e-mail address is found by its form, so its row just goes.
+suppression entry, which holds keyed digests only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from scrubbers import people, persons
-from scrubbers.entities import EntityType
 from scrubbers.keyring import TenantKeys
 from scrubbers.people import Form
 from streams.changes import Names
@@ -33,25 +32,38 @@ def rows(state: ContactState | None, keys: TenantKeys) -> Rows:
         found[number.digest] = _row(state.tenant, number, persons.phone(state.phone) or "")
     if state.email:
         plain = state.email.strip().lower()
-        key = digest(EntityType.EMAIL_ADDRESS, plain)
-        found[key] = KnownRow(state.tenant, EntityType.EMAIL_ADDRESS, plain, contact=True)
+        address = people.mail(plain, digest)
+        found[address.digest] = _row(state.tenant, address, plain)
     return found
 
 
-def changes(before: Rows, after: Rows) -> Iterator[tuple[str, bytes | None]]:
-    """The records, by key, that lead from one to the other."""
+def records(states: Sequence[ContactState | None], keys: TenantKeys) -> Iterator[tuple[str, bytes | None]]:
+    """The records, by key, that lead from the first of a contact's states to the last.
+
+    What only one between them had, is suppressed like what the first had: a name that came and went with one batch.
+    """
+    differing = [each for index, each in enumerate(states) if index == 0 or _values(each) != _values(states[index - 1])]
+    if len(differing) < 2:
+        return
+    every = [rows(each, keys) for each in differing]
+    before, after = every[0], every[-1]
     for key, row in after.items():
         if before.get(key) != row:
             yield key, msgspec.json.encode(row)
-    for key in before.keys() - after.keys():
-        yield key, suppressed(before[key])
+    gone = {key: row for found in every for key, row in found.items() if key not in after}
+    for key, row in gone.items():
+        yield key, suppressed(row)
+        if (plain := keys.entity_digest(row.type, row.value)) != key:
+            yield plain, None  # as an inventory has it that names the same person
 
 
-def suppressed(row: KnownRow) -> bytes | None:
-    """A suppression entry in a row's place; a tombstone where none is needed."""
-    if row.type is EntityType.EMAIL_ADDRESS:
-        return None
+def suppressed(row: KnownRow) -> bytes:
+    """A suppression entry in a row's place."""
     return msgspec.json.encode(msgspec.structs.replace(row, value=""))
+
+
+def _values(state: ContactState | None) -> tuple[object, ...]:
+    return (None, None, None) if state is None else (state.names, state.phone, state.email)
 
 
 def _row(tenant: str, form: Form, text: str) -> KnownRow:

@@ -39,6 +39,10 @@ from streams.transactions import Output
 log = logging.getLogger(__name__)
 STAGE = "contacts"
 KEY_RETRY_SECONDS = 1.0  # after the keyring could not be written
+# Kafka closes a segment, so that it is compacted, when another record comes: in a quiet partition an erased value
+# would stand for ever. So each of ours gets a tombstone of this key now and then.
+CLOSING_KEY = b"-"
+CLOSING_SECONDS = 3_600.0
 
 
 def _nothing() -> None:
@@ -69,6 +73,7 @@ class ContactLane:
         self.policy = policies.load(Path(settings.policy) if settings.policy else None)
         self._on_keys = on_keys
         self._keys_after = 0.0
+        self._closing_after = time.monotonic() + CLOSING_SECONDS
         self._assigned: frozenset[int] = frozenset()
         self._signer: Signer | None = None
         # Asked for every held change and every contract on each tick.
@@ -113,8 +118,20 @@ class ContactLane:
         except Refused as refused:
             self._refuse(record, refused.reason, work)
             return
+        partition = self._partition(change.key)
+        if record.partition != partition:
+            work.outputs.append(self._sent_on(record, partition))
+            return
         work.changes += 1
         self._write(work.lifecycle.apply(change), work, record.timestamp // 1000)
+
+    def _sent_on(self, record: Record, partition: int) -> Output:
+        """To the partition of its contact, where a sender with another partitioner or key did not put it.
+
+        As it came: the worker that has that partition alone writes the contact's state.
+        """
+        topic = self.settings.named.contact_changes
+        return Output(topic, record.key, record.value, record.headers, partition, record.timestamp)
 
     def _refuse(self, record: Record, reason: QuarantineReason, work: "_Work", pointer: str | None = None) -> None:
         work.reasons[reason] += 1
@@ -133,10 +150,18 @@ class ContactLane:
     def _tick(self, work: "_Work", iat: int) -> None:
         for outcome in work.lifecycle.tick():
             self._write(outcome, work, iat)
+        work.outputs += self._closing()
         if time.monotonic() < self._keys_after:
             return
         for contract in work.lifecycle.key_work():
             self._write(self._keys(contract, work.lifecycle), work, iat)
+
+    def _closing(self) -> list[Output]:
+        if time.monotonic() < self._closing_after:
+            return []
+        self._closing_after = time.monotonic() + CLOSING_SECONDS
+        topics = (self.settings.named.contact_state, self.settings.named.known_entities)
+        return [Output(topic, CLOSING_KEY, None, partition=each) for topic in topics for each in sorted(self._assigned)]
 
     def _keys(self, contract: ContractState, lifecycle: Lifecycle) -> Outcome:
         """Shred or add the tenant's keys, as a committed state wants it: a crash repeats it, which changes nothing."""
@@ -172,6 +197,9 @@ class ContactLane:
             tenant = outcome.contract["tenant"].encode()
             work.outputs.append(Output(self.settings.named.contracts, tenant, orjson.dumps(outcome.contract)))
         work.outputs += [self._token(each, work, iat) for each in outcome.revocations]
+        for state in outcome.states:
+            if isinstance(state, ContactState):
+                work.passed.setdefault(state.key, []).append(state)
 
     def _token(self, revocation: Revocation, work: "_Work", iat: int) -> Output:
         token = self._signing().token(revocation, iat)
@@ -191,16 +219,15 @@ class ContactLane:
             if isinstance(state, ContractState):
                 yield from self._forgotten(state)
             else:
-                yield from self._entities(key, state)
+                yield from self._entities(key, [self.states.contact(key), *work.passed.get(key, ()), state])
 
-    def _entities(self, key: str, state: ContactState | None) -> Iterator[Output]:
-        """What the change makes of the contact's known entities."""
+    def _entities(self, key: str, states: Sequence[ContactState | None]) -> Iterator[Output]:
+        """What the contact's states, from the one before the batch to the last, make of its known entities."""
         try:
             keys = self.keyring.tenant(key.partition("|")[0])
         except KeyUnavailable:  # nothing of the tenant is scrubbed any more
             return
-        before = contact_entities.rows(self.states.contact(key), keys)
-        for digest, value in contact_entities.changes(before, contact_entities.rows(state, keys)):
+        for digest, value in contact_entities.records(states, keys):
             yield Output(self.settings.named.known_entities, digest.encode(), value)
 
     def _forgotten(self, contract: ContractState) -> Iterator[Output]:
@@ -232,3 +259,4 @@ class _Work:
         self.events: Counter[str] = Counter()
         self.reasons: Counter[QuarantineReason] = Counter()
         self.changes = 0
+        self.passed: dict[str, list[ContactState]] = {}  # each contact's states, one after the other

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from schemas.errors import UNDECODABLE
 from streams.states import ContactState, ContractState
 
 
@@ -31,7 +32,7 @@ class ContactTable:
                 self._contracts.pop(tenant, None)
             else:
                 self._contracts[tenant] = self._contract.decode(value)
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             self.undecodable += 1
 
     def contact(self, key: str) -> ContactState | None:

@@ -163,14 +163,14 @@ def _access(settings: Settings) -> Iterator[Line]:
         yield Line(Level.OK, "access", "nobody can reverse a pseudonym: no issuer is configured")
     key = open_keyring(settings).audit_key()
     log = audit.AuditLog(settings, key)
-    entries = log.entries()
-    problems = len(audit.check(entries, key)) + log.unreadable
+    records = log.records()
+    problems = len(audit.check(records, key)) + log.unreadable
     if problems:
         told = f"the audit log was altered, in {problems} places"
         yield Line(Level.FAIL, "access", told, "rmm-scrub audit verify names them")
     else:
-        yield Line(Level.OK, "access", f"the audit log is whole: {len(entries)} entries")
-    waiting = due(fold(entries), datetime.now(UTC), settings.access.review_days)
+        yield Line(Level.OK, "access", f"the audit log is whole: {len(records)} entries")
+    waiting = due(fold(log.entries()), datetime.now(UTC), settings.access.review_days)
     if waiting:
         told = f"{len(waiting)} grants are due for review, and lapse without"
         yield Line(Level.WARN, "access", told, "rmm-scrub grants review")

@@ -87,9 +87,13 @@ def _is_older(read: Read, last: Read, name: str) -> bool:
 
 
 def _kept(name: str) -> timedelta:
-    """How long a value stands at most once it is no longer wanted: by retention, or by compaction and its tombstone."""
+    """How long a value stands at most once it is no longer wanted: by retention, or by compaction and its tombstone.
+
+    In either case once the segment is closed that it stands in (`segment.ms`).
+    """
     [configs] = [topic.configs for topic in TOPICS if topic.name == name]
-    if configs["cleanup.policy"] == "delete":
-        return timedelta(milliseconds=int(configs["retention.ms"]))
-    names = ("segment.ms", "max.compaction.lag.ms", "delete.retention.ms")
+    deleted = configs["cleanup.policy"] == "delete"
+    names = (
+        ("segment.ms", "retention.ms") if deleted else ("segment.ms", "max.compaction.lag.ms", "delete.retention.ms")
+    )
     return timedelta(milliseconds=sum(int(configs[each]) for each in names))

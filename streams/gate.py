@@ -1,13 +1,13 @@
-"""What a rule set must stand before it is published: its own examples, and the team's regression corpus."""
+"""What a rule set must stand before it is published: lint, its own examples, and the team's regression corpus."""
 
 from collections.abc import Iterator, Sequence
 
-from scrubbers.backtracking import slowness
 from scrubbers.compiled import CompiledRules
 from scrubbers.entities import EntityType
 from scrubbers.evaluate import LabelledText, Tally, evaluate
 from scrubbers.examples import failures
 from scrubbers.findings import RuleFailure
+from scrubbers.lint import errors
 from scrubbers.published import RuleSetRefused, compiled
 from scrubbers.recognise import Recogniser
 from scrubbers.rules import RuleSet
@@ -22,19 +22,11 @@ def shortcomings(candidate: RuleSet, active: RuleSet, corpus: Corpus) -> list[st
         RuleSetRefused: it cannot be used at all, which no force can change.
     """
     engine = compiled(candidate)
-    return [*_slow(candidate), *_examples(candidate), *_recall(candidate, engine, active, corpus)]
+    return [*_lint(candidate), *_examples(candidate), *_recall(candidate, engine, active, corpus)]
 
 
-def _slow(candidate: RuleSet) -> Iterator[str]:
-    """Expressions that some text makes take for ever."""
-    for recogniser in candidate.recognizers:
-        for each in recogniser.all_patterns():
-            if (why := slowness(each.regex)) is not None:
-                yield f"{recogniser.name}: {each.name}: {why}"
-    for rule in candidate.allow:
-        for expression in rule.patterns:
-            if (why := slowness(expression, whole=True)) is not None:
-                yield f"{rule.name}: {why}"
+def _lint(candidate: RuleSet) -> Iterator[str]:
+    yield from (f"{each.rule}: {each.what}" for each in errors(candidate))
 
 
 def _examples(candidate: RuleSet) -> Iterator[str]:

@@ -109,9 +109,11 @@ def addition(
 ) -> Event:
     """The event that gives a grant for so many days, or its refusal."""
     reason = _refusal(granter, employee, access)
-    if reason is None and not 0 < days <= access.longest_days:
-        reason = Objection.TOO_LONG
-    detail = {"employee": employee, "expires": (now + timedelta(days=days)).isoformat(timespec="seconds")}
+    detail = {"employee": employee}
+    if 0 < days <= access.longest_days:
+        detail["expires"] = (now + timedelta(days=days)).isoformat(timespec="seconds")
+    else:
+        reason = reason or Objection.TOO_LONG
     return _event(granter, Action.GRANT_ADD, tenant, purpose, reason, detail)
 
 

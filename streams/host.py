@@ -38,8 +38,11 @@ class ScrubApp(faust.App):
         self.flow_control.resume()
 
 
-def new_app(settings: Settings, *, web_port: int | None) -> ScrubApp:
-    """A bare app: web server on `web_port` (None: no web server), no lanes, no tables."""
+def new_app(settings: Settings, *, web_port: int | None, longest_body: int = 0) -> ScrubApp:
+    """A bare app: web server on `web_port` (None: no web server), no lanes, no tables.
+
+    `longest_body`: bytes of a request that the server reads, if more than aiohttp's megabyte.
+    """
     return ScrubApp(
         settings.group,
         broker=f"kafka://{settings.bootstrap}",
@@ -49,6 +52,7 @@ def new_app(settings: Settings, *, web_port: int | None) -> ScrubApp:
         web_bind=settings.web_host,
         web_host=settings.web_host,
         web_port=web_port or settings.web_port,
+        web_application_options={"client_max_size": max(longest_body, 1024**2)},
         # Faust would serve the content of tables and the routing of keys over HTTP by default.
         web_tables_enabled=False,
         web_router_enabled=False,

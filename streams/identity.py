@@ -5,10 +5,11 @@ The key set is a file, for use without a network, or a URL. Everything that is n
 
 import re
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ import msgspec
 import orjson
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import JWKRegistry, KeySet
 
 from schemas.errors import UserError
 from streams.config import Access
@@ -27,6 +28,7 @@ LEEWAY_SECONDS = 60
 FETCH_SECONDS = 5.0
 REFRESH_SECONDS = 60.0  # an unknown key makes us look again, but not more often than this
 _LONGEST = 16_384
+_TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 _ID = re.compile(r"[A-Za-z0-9._@:|+-]{1,128}")
 
 
@@ -36,6 +38,7 @@ class Rule(StrEnum):
     CONFIGURED = "issuer, audience and key set are configured (RMM_SCRUB_ACCESS_ISSUER, _AUDIENCE, _JWKS)"
     FORM = "a token is a signed JWT"
     SIGNATURE = "a key of the issuer's key set has signed it, by an algorithm that is allowed"
+    TYPE = "typ, if it is there, is that of an identity or access token"
     KEY_SET = "the issuer's key set can be read"
     ISSUER = "iss is the configured issuer"
     AUDIENCE = "aud holds our audience"
@@ -109,14 +112,17 @@ class Identity:
         keys = self._key_set(fresh=False)
         for attempt in (1, 2):
             try:
-                claims: dict[str, Any] = jwt.decode(token, keys, algorithms=ALGORITHMS).claims
-            except (JoseError, ValueError, TypeError, KeyError):
+                decoded = jwt.decode(token, keys, algorithms=ALGORITHMS)
+            except (JoseError, ValueError, TypeError, KeyError, RecursionError):
                 # The issuer may have begun to use a new key since the set was read.
                 fresh = self._key_set(fresh=True)
                 if attempt == 2 or fresh is keys:
                     raise IdentityRefused(Rule.SIGNATURE) from None
                 keys = fresh
             else:
+                # A logout token or a security event has the same issuer, and may have our audience (RFC 8725, 3.11).
+                _require(Rule.TYPE, str(decoded.header.get("typ", "JWT")).lower() in _TYPES)
+                claims: dict[str, Any] = decoded.claims
                 return claims
         raise IdentityRefused(Rule.SIGNATURE)
 
@@ -125,8 +131,8 @@ class Identity:
         if self._keys is not None and (not fresh or recent):
             return self._keys
         try:
-            self._keys = KeySet.import_key_set(orjson.loads(_read(self._access.jwks)))
-        except (OSError, ValueError, JoseError, TypeError, KeyError, urllib.error.URLError):
+            self._keys = _understood(orjson.loads(_read(self._access.jwks)))
+        except (OSError, HTTPException, ValueError, TypeError, KeyError):
             if self._keys is None:
                 raise IdentityRefused(Rule.KEY_SET) from None
         self._fetched = time.monotonic()
@@ -146,6 +152,17 @@ def _roles(value: object) -> frozenset[str]:
     if isinstance(value, str):
         return frozenset(value.split())
     return frozenset(each for each in value if isinstance(each, str)) if isinstance(value, list) else frozenset()
+
+
+def _understood(content: dict[str, list[dict[str, Any]]]) -> KeySet:
+    """The keys of a set; those that we do not understand are left out (RFC 7517 section 5)."""
+    keys = []
+    for each in content["keys"]:
+        with suppress(JoseError, ValueError, TypeError, KeyError):
+            keys.append(JWKRegistry.import_key(each))
+    if not keys:
+        raise ValueError("no key of the set is understood")
+    return KeySet(keys)
 
 
 def _read(source: str) -> bytes:

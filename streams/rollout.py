@@ -1,7 +1,7 @@
 """Publish rule sets, promote them, roll them back: checked first, on the audit log, written whole or not at all."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import NoReturn, TypeVar
 
 import msgspec
 
-from schemas.errors import UserError
+from schemas.errors import UNDECODABLE, UserError
 from scrubbers import rules
 from scrubbers.published import PublishedRuleSet, RuleSetRefused, pack, source_files, unpack
 from scrubbers.rulefiles import SourceFile
@@ -27,6 +27,7 @@ from streams.rule_topic import Conflict, RuleTable, RuleTopic, decoded, read_rul
 REASON = 500  # characters
 TOLD = 50  # shortcomings; a set with more has been told enough
 _SHORT = 8  # digits of a digest that are enough to name a set
+Check = Callable[[RuleSet, RuleSet, Corpus], Sequence[str]]
 N = TypeVar("N", Refusal, ShadowCounts)
 
 
@@ -95,9 +96,16 @@ class Rollout:
         self.deployment = self._topic.table.deployment
 
     def publish(
-        self, new: Candidate, place: Place, reason: str, corpus: Corpus | None = None, *, force: bool = False
+        self,
+        new: Candidate,
+        place: Place,
+        reason: str,
+        corpus: Corpus | None = None,
+        *,
+        force: bool = False,
+        check: Check = shortcomings,
     ) -> Outcome:
-        """Publish a rule set into a place.
+        """Publish a rule set into a place. `check` is `gate.shortcomings`, wherever it is run.
 
         Raises:
             NotPublished: it does not stand the checks, and is not forced.
@@ -111,20 +119,21 @@ class Rollout:
             return Outcome(seen, changed=False)
         try:
             before = self.active() if corpus else new.rules  # one that is broken keeps nobody from replacing it
-            found = tuple(shortcomings(new.rules, before, corpus or {})[:TOLD])
+            found = tuple(check(new.rules, before, corpus or {})[:TOLD])
         except RuleSetRefused as refused:
             raise UserError(f"{new.rules.identity} cannot be used: {refused}", "rmm-scrub rules lint") from None
-        if found and not force:
-            raise NotPublished(new.rules.identity, found)
         why = self._why(reason, found)
         published = pack(new.rules, new.source, why.author, why.reason, why.time, found)
-        return self._commit(deploying.placed(seen, published, place, why), Action.RULES_PUBLISH, [published])
+        wanted = deploying.placed(seen, published, place, why)
+        if found and not force:
+            self._refuse(published, wanted, Action.RULES_PUBLISH)
+        return self._commit(wanted, Action.RULES_PUBLISH, [published])
 
     def promote(self, tenants: Sequence[str], reason: str, *, active: bool = False, force: bool = False) -> Outcome:
         """Take the candidate one stage on: from shadow to canary, from canary to active.
 
         Raises:
-            NotPublished: workers have refused it, and it is not forced.
+            NotPublished: it was published by force, or workers have refused it, and it is not forced now.
             UserError: there is no candidate.
         """
         _check_tenants(tenants)
@@ -132,14 +141,14 @@ class Rollout:
         if not seen.candidate and not tenants and seen.steps[-1].change is Change.PROMOTE:
             return Outcome(seen, changed=False)  # the same command again
         digest, place = deploying.next_place(seen, tenants, active=active)
-        refused = tuple(
-            dict.fromkeys(f"{each.worker} refuses it: {each.why}" for each in self.refusals() if each.digest == digest)
-        )
         published = self._published(digest)
-        if refused and not force:
-            raise NotPublished(published.identity, refused)
-        wanted = deploying.placed(seen, published, place, self._why(reason, refused), Change.PROMOTE)
-        return self._commit(wanted, Action.RULES_CANARY if place.stage is Stage.CANARY else Action.RULES_PROMOTE)
+        refused = (f"{each.worker} refuses it: {each.why}" for each in self.refusals() if each.digest == digest)
+        found = tuple(dict.fromkeys((*published.forced, *refused)))
+        wanted = deploying.placed(seen, published, place, self._why(reason, found), Change.PROMOTE)
+        action = Action.RULES_CANARY if place.stage is Stage.CANARY else Action.RULES_PROMOTE
+        if found and not force:
+            self._refuse(published, wanted, action)
+        return self._commit(wanted, action)
 
     def rollback(self, reason: str, name: str | None = None) -> Outcome:
         """Undo the last change, or make a set active again that is named by version or digest.
@@ -205,6 +214,12 @@ class Rollout:
         return Why(
             self._author.name, reason.strip(), datetime.now(UTC).isoformat(timespec="milliseconds"), tuple(forced)
         )
+
+    def _refuse(self, published: PublishedRuleSet, wanted: Deployment, action: Action) -> NoReturn:
+        """Record that it was tried, and what failed."""
+        event = _event(self._author, action, wanted)
+        self._audit.append(msgspec.structs.replace(event, result=Result.REFUSED, reason="checks failed"))
+        raise NotPublished(published.identity, wanted.steps[-1].forced)
 
     def _commit(self, wanted: Deployment, action: Action, new: Sequence[PublishedRuleSet] = ()) -> Outcome:
         """Record, then write: no change is without its record. One that was not written after all is recorded, too."""
@@ -305,7 +320,7 @@ def _event(author: Author, action: Action, wanted: Deployment) -> Event:
         "author": author.name,
         "why": step.reason,
         "tenants": list(step.tenants),
-        "forced": list(step.forced),
+        "failed": list(step.forced),
     }
     return Event(author.actor, action, detail=dict(detail))
 
@@ -315,6 +330,6 @@ def _notices(settings: Settings, kind: NoticeKind, form: type[N]) -> list[N]:
     found = []
     for read in read_topic(settings, settings.named.findings):
         if kind_of(read) == kind:
-            with suppress(msgspec.DecodeError):
+            with suppress(*UNDECODABLE):
                 found.append(msgspec.json.decode(read.value or b"", type=form))
     return sorted(found, key=lambda each: each.time)

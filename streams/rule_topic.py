@@ -12,7 +12,7 @@ import msgspec
 import orjson
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from schemas.errors import UserError
+from schemas.errors import UNDECODABLE, UserError
 from scrubbers.published import PublishedRuleSet
 from streams.config import Settings
 from streams.deployment import Deployment
@@ -49,12 +49,12 @@ class RuleTable:
         if "@" in name:
             self._sets.pop(name, None) if value is None else self._sets.update({name: value})
             return
-        self._deployments.pop(name, None)
         if value is None:
+            self._deployments.pop(name, None)
             return
         try:
             self._deployments[name] = msgspec.json.decode(value, type=Deployment)
-        except msgspec.DecodeError:
+        except UNDECODABLE:  # newer software's, say: what was deployed stays, not the workers' own set instead
             self.undecodable += 1
 
     @property
@@ -79,7 +79,7 @@ def decoded(value: bytes) -> PublishedRuleSet | None:
     """A record's published set, or None if it is none."""
     try:
         return msgspec.json.decode(value, type=PublishedRuleSet)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return None
 
 

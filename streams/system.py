@@ -10,12 +10,17 @@ from collections.abc import Mapping
 
 from schemas.errors import UserError
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # prctl(2)
 
 
 def no_core_dumps() -> None:
-    """From now on neither this process nor its children write one: it would hold keys and names."""
+    """From now on neither this process nor its children write one: it would hold keys and names.
+
+    The limit alone does not count where a program takes the dumps (core(5), `|` in core_pattern); nor may other
+    processes of this account read this one's memory.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
 
 
 def end_with_parent() -> None:

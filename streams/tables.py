@@ -18,6 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaExc
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from mode import Service
 
+from schemas.errors import UNDECODABLE
 from scrubbers.entities import EntityType, Known
 from scrubbers.known import KnownEntities, worth_knowing
 from scrubbers.people import Form, People
@@ -51,7 +52,7 @@ class Rows(Generic[S]):
             return
         try:
             self._rows[name] = self._decoder.decode(value)
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             self.undecodable += 1
 
     def get(self, key: str) -> S | None:
@@ -105,13 +106,16 @@ class KnownTable:
             return
         try:
             row = self._decoder.decode(value)
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             self.undecodable += 1
             return
         if row.contact:
             form = Form(row.type, key.decode("ascii", "replace"), row.alias, row.words, row.first)
-            if row.type is not EntityType.EMAIL_ADDRESS:
-                self.people.add(row.tenant, form)
+            self.people.add(row.tenant, form)
+            # An inventory may have named the person under the same key; that row is no more.
+            named = self._names.get((row.tenant, row.type), {}).pop(short, None)
+            if named is not None:
+                self.known.discard(row.tenant, Known(row.type, named))
             self._contacts.setdefault(row.tenant, {})[form.digest] = row
             return
         self._names.setdefault((row.tenant, row.type), {})[short] = row.value

@@ -65,7 +65,7 @@ class Telemetry:
     def keys_changed(self) -> None:
         """Forget derived keys, so that a rotation or shredding counts from the next batch on.
 
-        The batch in work keeps the ones it began with: it stays in one key epoch.
+        The batch in work keeps the ones it began with, and no longer: it stays in one key epoch.
         """
         self._next = _Basis(self._next.rules, {})
 
@@ -89,15 +89,21 @@ class Telemetry:
     def answer(self, records: Sequence[Record]) -> Answer:
         """Scrub a batch: read all, learn, then write all, so that a name counts wherever it stands."""
         self._free.wait(HOLD_SECONDS)
-        tally, started = _Tally(), time.monotonic()
         self._of_batch = self._next
+        try:
+            return self._answer(records)
+        finally:
+            self._of_batch = _Basis(self._next.rules, {})  # an idle worker keeps no keys that are changed
+
+    def _answer(self, records: Sequence[Record]) -> Answer:
+        tally, started = _Tally(), time.monotonic()
         read = [self._read(record) for record in records]
         for index, reading in enumerate(read):
             if isinstance(reading, Reading) and not self._learn(reading, tally):
                 read[index] = Refused(QuarantineReason.RULE_FAILURE, "collision", reading.tenant)
         outputs = [self._write(record, reading, tally) for record, reading in zip(records, read, strict=True)]
-        published = list(self._unpublished)
-        outputs += [self._known_output(tenant, known) for tenant, known in published]
+        published = self._known_outputs()
+        outputs += published.values()
         seconds = time.monotonic() - started
 
         def committed() -> None:
@@ -185,6 +191,17 @@ class Telemetry:
         tenant = refused.tenant if refused.tenant and self.contracts.get(refused.tenant) else None
         why = entry(record, refused.reason, refused.stage, attempts, tenant)
         return sealed(record, why, self.settings.named.quarantine, self.keyring.quarantine_key())
+
+    def _known_outputs(self) -> dict[tuple[str, Known], Output]:
+        """Rows of what was learned; of a tenant whose keys were shredded since, it is forgotten."""
+        rows = {}
+        for tenant, known in list(self._unpublished):
+            try:
+                rows[tenant, known] = self._known_output(tenant, known)
+            except KeyUnavailable:
+                del self._unpublished[tenant, known]
+                self.scrubber.known.discard(tenant, known)
+        return rows
 
     def _known_output(self, tenant: str, known: Known) -> Output:
         digest = self.keyring.tenant(tenant).entity_digest(known.type, known.value)

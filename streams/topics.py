@@ -21,10 +21,12 @@ from kafka.admin import (
 from kafka.errors import KafkaError
 
 from schemas.errors import UserError
+from streams.audit import KEPT
 from streams.config import Settings
 from streams.reader import security
 
-DAY = 86_400_000  # milliseconds
+HOUR = 3_600_000  # milliseconds
+DAY = 24 * HOUR
 SETTLE_SECONDS = 15.0  # until a change is seen in the broker's own metadata
 
 # An agent may send more than a record may have (1 MB): then it is quarantined, and the agent hears of it;
@@ -32,9 +34,12 @@ SETTLE_SECONDS = 15.0  # until a change is seen in the broker's own metadata
 _RAW_BYTES = 5_242_880
 _SEALED_BYTES = 10_485_760
 
-_SHORT = {"cleanup.policy": "delete", "retention.ms": str(DAY)}
-_KEPT = {"cleanup.policy": "delete", "retention.ms": str(30 * DAY)}
-_LONG = {"cleanup.policy": "delete", "retention.ms": str(730 * DAY)}
+# A segment is deleted whole, when its youngest record is old enough: a value stands for retention.ms and segment.ms,
+# which Kafka has a week for.
+_SHORT = {"cleanup.policy": "delete", "retention.ms": str(DAY), "segment.ms": str(HOUR)}
+_WEEK = {"cleanup.policy": "delete", "retention.ms": str(7 * DAY), "segment.ms": str(DAY)}
+_KEPT = {"cleanup.policy": "delete", "retention.ms": str(30 * DAY), "segment.ms": str(DAY)}
+_LONG = {"cleanup.policy": "delete", "retention.ms": str(KEPT.days * DAY)}
 # A tombstone must have worked within two days: one until the segment is compacted, one for slow readers.
 _COMPACT = {
     "cleanup.policy": "compact",
@@ -61,11 +66,11 @@ TOPICS = (
     # A week to notice, mend and replay; sealed originals are personal data and go then.
     Topic(
         "quarantine",
-        {"cleanup.policy": "delete", "retention.ms": str(7 * DAY), "max.message.bytes": str(_SEALED_BYTES)},
+        {**_WEEK, "max.message.bytes": str(_SEALED_BYTES)},
         ("security",),
         ("scrubber",),
     ),
-    Topic("contact_changes", _SHORT | {"retention.ms": str(7 * DAY)}, ("scrubber",), ("crm",)),
+    Topic("contact_changes", _WEEK, ("scrubber",), ("crm", "scrubber")),
     Topic("contact_state", _COMPACT, ("scrubber",), ("scrubber",)),
     Topic("revocations", _KEPT, ("portal",), ("scrubber",)),
     Topic("known_entities", _COMPACT, ("scrubber",), ("scrubber", "crm")),
@@ -73,8 +78,9 @@ TOPICS = (
     Topic("rules", {**_COMPACT, "max.message.bytes": str(_RAW_BYTES)}, ("scrubber", "security"), ("security",)),
     Topic("contracts", _COMPACT, ("scrubber",), ("crm", "scrubber")),
     # Sealed samples of a set in shadow are on it: personal data, kept as long as quarantine's.
-    Topic("findings", _SHORT | {"retention.ms": str(7 * DAY)}, ("security",), ("scrubber",)),
-    Topic("audit", _LONG, ("security",), ("scrubber", "security")),
+    Topic("findings", _WEEK, ("security",), ("scrubber",)),
+    # Workers read it, too: grants and limits are on it.
+    Topic("audit", _LONG, ("security", "scrubber"), ("scrubber", "security")),
 )
 
 

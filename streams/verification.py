@@ -36,7 +36,7 @@ class Rule(StrEnum):
     EVENT_TYPE = "the event is one of the profile"
     COMPLEX = "sub_id is a complex subject of user and tenant, and of nothing else"
     TENANT = "sub_id has a tenant, an opaque id"
-    USER = "sub_id's user is an opaque id, as iss_sub or opaque"
+    USER = "sub_id's user is an opaque id, as iss_sub of an issuer for the tenant or as opaque"
     WHOLE_TENANT = "only session-revoked by policy, for a contract's end, is without a user"
     BODY = "the event has the members of its type"
     TXN = "there is a txn"
@@ -162,7 +162,7 @@ def _subject(sub_id: object, event: EventType, body: Mapping[str, Any]) -> Conta
         _require(Rule.WHOLE_TENANT, _is_contract_end(event, body))
         return WholeTenant(tenant)
     user = _id(sub_id["user"], {"opaque": "id", "iss_sub": "sub"})
-    if user is None:
+    if user is None or not _is_of(sub_id["user"], tenant):
         raise TokenRefused(Rule.USER)
     return ContactSubject(tenant, user)
 
@@ -172,9 +172,12 @@ def _id(identifier: object, formats: Mapping[str, str]) -> str | None:
     if not isinstance(identifier, dict) or not isinstance(form := identifier.get("format"), str):
         return None
     found = identifier.get(formats.get(form, ""))
-    if form == "iss_sub" and not isinstance(identifier.get("iss"), str):
-        return None
     return found if isinstance(found, str) and is_opaque(found) else None
+
+
+def _is_of(user: Mapping[str, Any], tenant: str) -> bool:
+    """Whether a user's issuer, where one is named, names the same tenant: else two tenants would be meant."""
+    return user["format"] != "iss_sub" or str(user.get("iss")).endswith(f"/tenants/{tenant}")
 
 
 def _is_contract_end(event: EventType, body: Mapping[str, Any]) -> bool:
@@ -188,6 +191,7 @@ def _is_contract_end(event: EventType, body: Mapping[str, Any]) -> bool:
 
 def _check_body(event: EventType, body: Mapping[str, Any]) -> None:
     """CAEP's and RISC's required members, and the types of the optional ones we use."""
+    _require(Rule.BODY, "subject" not in body)  # SSF 1.0: the subject is sub_id
     timestamp = body.get("event_timestamp", 0)
     _require(Rule.BODY, type(timestamp) is int)
     _require(Rule.BODY, body.get("initiating_entity", Initiator.SYSTEM) in tuple(Initiator))

@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 from faust.web import View
 
-from streams.audit import AuditFailed
+from schemas.errors import UNDECODABLE, UserError
 from streams.grants import Objection
 from streams.identity import IdentityRefused
 from streams.reversal import LONGEST_TEXT, Answer, Refusal, Request, ReversalRefused, Reverser
 
-_LONGEST_BODY = 4 * LONGEST_TEXT + 10_000  # bytes; UTF-8 takes up to four a character
+LONGEST_BODY = 4 * LONGEST_TEXT + 10_000  # bytes; UTF-8 takes up to four a character
 # What is no fault of the grant: too many requests, too long a text, a tenant or epoch without keys.
 _STATUS = {
     Refusal.RATE: 429,
@@ -27,7 +27,7 @@ def add_reversal(app: Any, reverser: Reverser) -> None:
 
     The body is JSON (`tenant`, `purpose`, `text`, and `epoch` if it is known), the caller's OIDC token a bearer token
     (RFC 6750). Answers: 200; 400 for what is no request; 401 without a right token; 403 without a current
-    grant; 404, 413, 429 as named; 503 when the audit log cannot be written.
+    grant; 404, 413, 429 as named; 503 when the audit log cannot be written or read.
     """
 
     @app.page("/v1/reverse")
@@ -36,11 +36,11 @@ def add_reversal(app: Any, reverser: Reverser) -> None:
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not token:
                 return _problem(self, 401, "a bearer token is needed")
-            if (request.content_length or 0) > _LONGEST_BODY:
+            if (request.content_length or 0) > LONGEST_BODY:
                 return _problem(self, 413, str(Refusal.TOO_LONG))
             try:
                 wanted = msgspec.json.decode(await request.read(), type=Request)
-            except msgspec.DecodeError:
+            except UNDECODABLE:
                 return _problem(self, 400, "the body is no request: tenant, purpose, text, and epoch if known, in JSON")
             try:
                 answer = await asyncio.to_thread(reverser.reverse, token, wanted)
@@ -48,8 +48,8 @@ def add_reversal(app: Any, reverser: Reverser) -> None:
                 return _problem(self, 401, str(refused.rule))
             except ReversalRefused as refused:
                 return _problem(self, _status(refused.reason), refused.reason)
-            except AuditFailed:
-                return _problem(self, 503, "the audit log cannot be written: no record, no answer")
+            except UserError:  # AuditFailed; or the log, which holds the grants, cannot be read
+                return _problem(self, 503, "the audit log cannot be reached: no record, no answer")
             return self.json(_body(answer), headers={"Cache-Control": "no-store"})
 
 

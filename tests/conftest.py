@@ -44,8 +44,7 @@ class Pipeline:
     """Topics, keys and workers of one test."""
 
     def __init__(self, bootstrap: str, folder: Path, **options: object) -> None:
-        name = f"t{uuid.uuid4().hex[:8]}"
-        base = {"topic_prefix": f"{name}.", "group": name, "partitions": 4, "web_port": embedded.free_run(4)}
+        base = {**self.names(), "partitions": 4}
         self.folder = folder
         self.settings = Settings(
             bootstrap=bootstrap,
@@ -59,6 +58,12 @@ class Pipeline:
         path = Path(self.settings.keyring)
         self.keyring = Keyring.create(path, RootKey.create_file(root_path(path)))
         self.log = folder / "worker.log"
+
+    @staticmethod
+    def names() -> dict[str, object]:
+        """The settings that keep a test apart from the others on the same Kafka."""
+        name = f"t{uuid.uuid4().hex[:8]}"
+        return {"topic_prefix": f"{name}.", "group": name, "web_port": embedded.free_run(4)}
 
     def tenants(self, *names: str, status: str = "active", keys: bool = True) -> None:
         """Contracts, and keys, for tenants."""

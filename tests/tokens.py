@@ -31,14 +31,12 @@ class Provider:
         """Settings that trust this provider."""
         return Access(issuer=ISSUER, audience=AUDIENCE, jwks=str(self.jwks))
 
-    def token(
-        self, subject: str = "alice", *, roles: tuple[str, ...] = (), algorithm: str = "RS256", **claims: Any
-    ) -> str:
+    def token(self, subject: str = "alice", *, roles: tuple[str, ...] = (), typ: str = "JWT", **claims: Any) -> str:
         """A token; `claims` override, and None takes one out."""
         now = int(time.time())
         given = {"iss": ISSUER, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 600, "roles": list(roles)}
         kept = {name: value for name, value in {**given, **claims}.items() if value is not None}
-        return jwt.encode(kept, self.key, algorithm=algorithm, headers={"kid": self.kid})
+        return jwt.encode(kept, self.key, algorithm="RS256", headers={"kid": self.kid, "typ": typ})
 
     def granter(self, subject: str = "grace") -> str:
         """A token in the granter's role."""

@@ -102,8 +102,8 @@ def _operations(event: Event, user: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield _replace("active", True)
         case "session-revoked":
             after = user.get(EXTENSION, {}).get("sessionsValidAfter", 0)
-            # Now, not when the event was made: sessions that began in between end, too.
-            yield _replace(f"{EXTENSION}:sessionsValidAfter", max(after, event.at, int(time.time())))
+            # Now, by the clock that sessions begin by, not when the event was made: by another clock, and before.
+            yield _replace(f"{EXTENSION}:sessionsValidAfter", max(after, int(time.time())))
         case "token-claims-change":
             claims = event.body["claims"]
             yield _replace("roles", [{"value": each} for each in claims["roles"]])

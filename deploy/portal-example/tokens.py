@@ -4,6 +4,7 @@ Everything that is not known to be right is refused. In a complex subject an abs
 token without a user is taken only for the one event that may address a whole tenant.
 """
 
+import re
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ KNOWN = frozenset(
         RISC + "identifier-changed",
     }
 )
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 REFRESH_SECONDS = 60.0  # an unknown key makes us fetch the set again, but not more often than this
 FETCH_SECONDS = 5.0
 
@@ -44,11 +46,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Event:
-    """What a token says. `contact` is empty for everyone of the tenant; `at` in seconds since the epoch."""
+    """What a token says. `contact` is empty for everyone of the tenant."""
 
     issuer: str
     jti: str
-    at: int
     type: str
     tenant: str
     contact: str
@@ -93,7 +94,7 @@ class Verifier:
             raise Refused("invalid_request", "only the end of a contract addresses a whole tenant")
         if kind == CAEP + "token-claims-change" and not _has_claims(body):
             raise Refused("invalid_request", "all roles and rights are expected")
-        return Event(claims["iss"], claims["jti"], claims["iat"], kind, tenant, contact, body)
+        return Event(claims["iss"], claims["jti"], kind, tenant, contact, body)
 
     def _claims(self, token: str) -> dict[str, Any]:
         try:
@@ -160,10 +161,11 @@ def _subject(subject: object, issuer: str) -> tuple[str, str]:
     members = dict(subject) if isinstance(subject, dict) else {}
     if members.pop("format", None) != "complex":
         raise Refused("invalid_request", "sub_id is a complex subject")
-    tenant, user = members.pop("tenant", None), members.pop("user", {"absent": True})
+    everyone = "user" not in members
+    tenant, user = members.pop("tenant", None), members.pop("user", None)
     if members or not isinstance(tenant, dict) or tenant.get("format") != "opaque" or not _is_id(tenant.get("id")):
         raise Refused("invalid_request", "sub_id has a tenant, a user, and nothing else")
-    if user == {"absent": True}:
+    if everyone:
         return tenant["id"], ""
     expected = f"{issuer.rstrip('/')}/tenants/{tenant['id']}"
     if not isinstance(user, dict) or user.get("format") != "iss_sub" or user.get("iss") != expected:
@@ -184,4 +186,5 @@ def _has_claims(body: dict[str, Any]) -> bool:
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 128 and "/" not in value
+    """No quote and no slash: ids become part of SCIM filters and of `externalId`."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None

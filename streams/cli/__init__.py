@@ -1,5 +1,6 @@
 """The command line: one module a verb (group); parse, call, print, nothing else."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -9,6 +10,9 @@ import typer
 from schemas.errors import UserError
 from streams.cli import console
 from streams.system import no_core_dumps
+
+# Who runs a command hears what the command says, not what Kafka's clients retry; a worker sets logging up.
+logging.getLogger("streams").addHandler(logging.NullHandler())
 
 # Verb → module of streams.cli that holds it: `app` for a group of verbs, else a function of the verb's name.
 # A module is imported only when its verb is called: Presidio and Faust take seconds to import.

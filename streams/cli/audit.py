@@ -54,7 +54,7 @@ def verify(
     Keep the head that this prints outside Kafka: only it shows later that the newest entries were not cut off.
     """
     log = _log(keyring)
-    entries = log.entries()
+    entries = log.records()
     problems = check(entries, open_keyring(load(), keyring).audit_key(), _head(head))
     found = [{"number": each.seq, "flaw": each.flaw} for each in problems]
     if log.unreadable:

@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 import orjson
 from rich.console import Console
 
+from schemas.errors import UserError
+
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -19,6 +21,17 @@ def print_json(value: Any) -> None:
     """One JSON document on a line of its own, for machines."""
     sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS))
     sys.stdout.buffer.flush()
+
+
+def utf8(argument: str, what: str) -> str:
+    """An argument that is to be sent or written; the command line may hold any bytes.
+
+    Raises:
+        UserError: it is not UTF-8.
+    """
+    if any("\ud800" <= letter <= "\udfff" for letter in argument):  # how Python holds such bytes (PEP 383)
+        raise UserError(f"{what} is not UTF-8")
+    return argument
 
 
 def error(message: str, *hints: str) -> None:

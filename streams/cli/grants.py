@@ -125,7 +125,7 @@ def _place(employee: str, tenant: str, purpose: str) -> tuple[str, str, str]:
         raise UserError("a tenant's name is 1 to 128 of A-Z a-z 0-9 . _ : -")
     if not purpose.strip() or len(purpose) > 200:
         raise UserError("a purpose is stated in 1 to 200 characters")
-    return employee, tenant, purpose
+    return console.utf8(employee, "the employee's id"), tenant, console.utf8(purpose, "the purpose")
 
 
 def _show(grants: list[Grant], review_days: int, *, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from scrubbers.keyring import ROOT_VARIABLE, Keyring, KeyUnavailable, RootKey, r
 from scrubbers.pseudonyms import Pseudonymiser
 from streams.audit import Action
 from streams.cli import console
-from streams.cli.recording import record, record_if_reachable
+from streams.cli.recording import actor, record, record_if_reachable
 from streams.config import load
 from streams.keys import keyring_path, open_keyring
 from streams.known_names import known_of
@@ -40,7 +40,7 @@ def init(
     """Make a keyring (and its root key, mode 0600, unless RMM_SCRUB_ROOT_KEY is set), or add tenants to one."""
     if not all(map(is_opaque, tenant or [])):
         raise UserError("a tenant's name is 1 to 128 of A-Z a-z 0-9 . _ : -", "the name that its contract has")
-    path = keyring_path(load(), keyring)
+    path, who = keyring_path(load(), keyring), actor(load())
     if path.exists():
         ring = open_keyring(load(), path)
     else:
@@ -49,7 +49,7 @@ def init(
         ring = Keyring.create(path, wrapper_for(path, os.environ))
     for each in tenant or []:
         ring.add_tenant(each)
-    record_if_reachable(load(), ring, Action.KEYS_INIT, detail={"tenants": list(tenant or [])})
+    record_if_reachable(load(), ring, who, Action.KEYS_INIT, detail={"tenants": list(tenant or [])})
     if as_json:
         console.print_json({"keyring": str(path), "tenants": ring.tenants()})
     else:
@@ -73,9 +73,9 @@ def list_keys(keyring: File = None, as_json: Json = False) -> None:
 @app.command(epilog="Example: rmm-scrub keys rotate acme")
 def rotate(tenant: Tenant, keyring: File = None, as_json: Json = False) -> None:
     """Open a new key epoch for a tenant; running workers take it up within seconds."""
-    ring = open_keyring(load(), keyring)
+    ring, who = open_keyring(load(), keyring), actor(load())
     name = ring.rotate(tenant)
-    record_if_reachable(load(), ring, Action.KEYS_ROTATE, tenant, {"epoch": name})
+    record_if_reachable(load(), ring, who, Action.KEYS_ROTATE, tenant, {"epoch": name})
     if as_json:
         console.print_json({"tenant": tenant, "epoch": name})
     else:
@@ -85,9 +85,9 @@ def rotate(tenant: Tenant, keyring: File = None, as_json: Json = False) -> None:
 @app.command("rotate-signing", epilog="Example: rmm-scrub keys rotate-signing")
 def rotate_signing(keyring: File = None, as_json: Json = False) -> None:
     """Add a key for signing revocations; it signs ten minutes later, when portals know it from the key set."""
-    ring = open_keyring(load(), keyring)
+    ring, who = open_keyring(load(), keyring), actor(load())
     kid = ring.rotate_signing()
-    record_if_reachable(load(), ring, Action.KEYS_ROTATE, detail={"signing": kid})
+    record_if_reachable(load(), ring, who, Action.KEYS_ROTATE, detail={"signing": kid})
     if as_json:
         console.print_json({"kid": kid})
     else:
@@ -104,9 +104,9 @@ def shred(
     """Destroy a tenant's keys: its pseudonyms can then be turned back by nobody."""
     if not yes:
         raise UserError("shredding cannot be undone", "say --yes if it is meant")
-    ring = open_keyring(load(), keyring)
+    ring, who = open_keyring(load(), keyring), actor(load())
     ring.shred(tenant)
-    record_if_reachable(load(), ring, Action.KEYS_SHRED, tenant)
+    record_if_reachable(load(), ring, who, Action.KEYS_SHRED, tenant)
     if as_json:
         console.print_json({"tenant": tenant, "shredded": True})
     else:

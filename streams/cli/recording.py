@@ -37,16 +37,16 @@ def record(
 
 
 def record_if_reachable(
-    settings: Settings, ring: Keyring, action: Action, tenant: str = "", detail: Detail | None = None
+    settings: Settings, ring: Keyring, who: str, action: Action, tenant: str = "", detail: Detail | None = None
 ) -> None:
-    """The same for what must not wait for Kafka: making, rotating and destroying keys.
+    """The same for what must not wait for Kafka: making, rotating and destroying keys; `who` as of `actor`.
 
     Without a broker, or where the log cannot be written, that is said on stderr.
     """
     why = f"no Kafka answers at {settings.bootstrap}"
     if reachable(settings):
         try:
-            record(settings, ring, action, tenant, detail)
+            AuditLog(settings, ring.audit_key()).append(Event(who, action, tenant=tenant, detail=detail or {}))
         except AuditFailed as problem:
             why = str(problem)
         else:

@@ -1,5 +1,6 @@
 """`rmm-scrub reverse`: pseudonyms back into names and addresses, for an authorised employee."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -39,7 +40,8 @@ def reverse(
         lambda _: rule_set,
         lambda owner: known_of(settings, owner),
     )
-    answer = reverser.reverse(token.read(token_file), Request(tenant, purpose, _text(source), epoch))
+    request = Request(tenant, console.utf8(purpose, "the purpose"), _text(source), epoch)
+    answer = reverser.reverse(token.read(token_file), request)
     _show(answer, as_json=as_json)
 
 
@@ -47,8 +49,9 @@ def _text(source: str) -> str:
     try:
         if source == "-":
             return sys.stdin.buffer.read().decode()
-        path = Path(source)
-        return path.read_text(encoding="utf-8") if len(source) < 1_000 and path.is_file() else source
+        if os.path.isfile(source):  # noqa: PTH113 - Path.is_file raises for a text longer than a name may be
+            return Path(source).read_text(encoding="utf-8")
+        return console.utf8(source, "the text to reverse")
     except UnicodeDecodeError:
         raise UserError("the text to reverse is not UTF-8") from None
     except OSError as problem:

@@ -1,6 +1,5 @@
 """`rmm-scrub rules publish|promote|rollback|history|shadow`: rule sets on their way into running workers."""
 
-import getpass
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,10 +15,10 @@ from scrubbers.records import Record
 from streams import corpora
 from streams import rollout as rolling
 from streams.audit import Action, AuditLog, Event
-from streams.cli import console, token
+from streams.cli import console, recording, token
 from streams.config import Settings, load
 from streams.deployment import Deployment, Place, Stage
-from streams.identity import Identity
+from streams.gate import Corpus
 from streams.keys import open_keyring
 from streams.notices import told, unsealed_sample
 from streams.rollout import Author, NotPublished, Outcome, Rollout
@@ -49,7 +48,9 @@ def publish(
     author: AuthorName = None,
     in_shadow: Annotated[bool, typer.Option("--shadow", help="Only compare it on live traffic.")] = False,
     canary: Annotated[list[str] | None, typer.Option(help="Live for this tenant only; repeatable.")] = None,
-    corpus: Annotated[list[Path] | None, typer.Option(help="Labelled NDJSON on which recall must not drop.")] = None,
+    corpus: Annotated[
+        list[Path] | None, typer.Option(help="On which recall must not drop; default: RMM_SCRUB_CORPUS.")
+    ] = None,
     force: Force = False,
     keyring: KeyringFile = None,
     as_json: Json = False,
@@ -61,7 +62,7 @@ def publish(
     if in_shadow and canary:
         raise typer.BadParameter("a rule set goes into shadow or to a canary, not both")
     stage = Stage.SHADOW if in_shadow else Stage.CANARY if canary else Stage.ACTIVE
-    candidate, labelled = rolling.candidate(rule_file), corpora.read(corpus or [])
+    candidate, labelled = rolling.candidate(rule_file), _labelled(corpus)
     rollout = _rollout(author, keyring)
     try:
         outcome = rollout.publish(candidate, Place(stage, tuple(canary or ())), reason, labelled, force=force)
@@ -166,16 +167,21 @@ def _rollout(author: str | None, keyring: Path | None) -> Rollout:
 
 
 def _author(settings: Settings, given: str | None) -> Author:
-    """Who acts: the employee whom the token proves if there is one, else the operating system's user."""
-    if os.environ.get(token.VARIABLE):
-        employee = Identity(settings.access).identify(token.read(None)).id
-        if given not in (None, employee):
-            raise UserError(f"the token is another's than --author says: {employee}")
-        return Author(employee, employee)
-    user = getpass.getuser()
+    """Who acts: the employee whom the token proves if there is one, else the account on this machine."""
+    who = recording.actor(settings)
+    if token.VARIABLE in os.environ and given not in (None, who):
+        raise UserError(f"the token is another's than --author says: {who}")
     if given is not None and not (given.isprintable() and 0 < len(given) <= 128):
         raise UserError("an author is named in 1 to 128 characters")
-    return Author(user, given or user)
+    return Author(who, given or who)
+
+
+def _labelled(given: list[Path] | None) -> Corpus:
+    """The team's corpus; that there is none is said, for then nobody hears of lost recall."""
+    own = load().corpus
+    if not given and not own:
+        console.err.print("no corpus is given or set (RMM_SCRUB_CORPUS): recall is not checked")
+    return corpora.read(given or ([Path(own)] if own else []))
 
 
 def _refused(refused: NotPublished, *, as_json: bool) -> None:

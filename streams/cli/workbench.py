@@ -25,7 +25,9 @@ _PORT = 6070
 
 def workbench(
     rule_file: Annotated[Path | None, typer.Option("--rules", help="A folder (or file) to edit and save to.")] = None,
-    corpus: Annotated[Path | None, typer.Option(help="The team's labelled samples; made with the first one.")] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(help="The team's samples; made with the first. Default: RMM_SCRUB_CORPUS.")
+    ] = None,
     keyring: Annotated[
         Path | None, typer.Option(help="Default: RMM_SCRUB_KEYRING. To publish, and open samples.")
     ] = None,
@@ -49,6 +51,7 @@ def workbench(
     origin = _origin(settings, host, port, url, oidc=oidc)
     sign_in: guard.SignIn = OidcSignIn(settings.access, origin) if oidc else LocalSignIn()
     engine = Engine()
+    corpus = corpus or (Path(settings.corpus) if settings.corpus else None)
     bench = Workbench(settings, Sets(settings, _there(rule_file)), engine, corpus, keyring, tuple(worker or ()), oidc)
     link = sign_in.url(origin) if isinstance(sign_in, LocalSignIn) else origin
 

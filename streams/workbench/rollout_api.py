@@ -9,7 +9,7 @@ from aiohttp import web
 from streams import rollout as rolling
 from streams import team_corpus
 from streams.deployment import Deployment, Place, Stage
-from streams.gate import Corpus
+from streams.gate import Corpus, shortcomings
 from streams.notices import Refusal
 from streams.rollout import Author, Candidate, Outcome, Rollout, ShadowSummary
 from streams.workbench import trials
@@ -70,7 +70,12 @@ def add_rollout(application: web.Application, bench: Workbench) -> None:
             bench,
             request,
             lambda rollout: rollout.publish(
-                Candidate(rules, files), place, wanted.reason, _corpus(bench), force=wanted.force
+                Candidate(rules, files),
+                place,
+                wanted.reason,
+                _corpus(bench),
+                force=wanted.force,
+                check=lambda *sets: bench.engine.wait_for(shortcomings, *sets),
             ),
         )
 

@@ -38,7 +38,7 @@ def tampered(pipeline: Pipeline, *entries: bytes) -> list[Flaw]:
     other = Pipeline(pipeline.settings.bootstrap, pipeline.folder / uuid.uuid4().hex)
     other.send("audit", [Message(each, b"alice") for each in entries])
     log = AuditLog(other.settings, pipeline.keyring.audit_key())
-    return [each.flaw for each in check(log.entries(), pipeline.keyring.audit_key())]
+    return [each.flaw for each in check(log.records(), pipeline.keyring.audit_key())]
 
 
 def test_writers_at_the_same_time_make_one_unbroken_chain(pipeline: Pipeline) -> None:
@@ -54,7 +54,7 @@ def test_writers_at_the_same_time_make_one_unbroken_chain(pipeline: Pipeline) ->
         each.start()
     for each in writers:
         each.join()
-    entries = audit(pipeline).entries()
+    entries = audit(pipeline).records()
     violations = [each for read in pipeline.read("audit") for each in schemas.check("audit", orjson.loads(read.value))]
 
     assert violations == []
@@ -69,8 +69,8 @@ def test_every_kind_of_tampering_is_seen(pipeline: Pipeline) -> None:
     one, two, three = sorted((read.value for read in pipeline.read("audit")), key=lambda v: orjson.loads(v)["seq"])
     forged = orjson.dumps({**orjson.loads(three), "seq": 4, "previous": last.mac, "actor": "mallory"})
 
-    assert check(log.entries(), key, (3, last.mac)) == []
-    assert check(log.entries()[:2], key, (3, last.mac))[0].flaw is Flaw.NO_HEAD
+    assert check(log.records(), key, (3, last.mac)) == []
+    assert check(log.records()[:2], key, (3, last.mac))[0].flaw is Flaw.NO_HEAD
     assert tampered(pipeline, one, three) == [Flaw.MISSING]
     assert tampered(pipeline, one, two.replace(b"incident", b"accident"), three) == [Flaw.ALTERED]
     assert tampered(pipeline, one, two, two, three) == [Flaw.DOUBLED]
@@ -176,7 +176,24 @@ def test_whoever_may_not_is_refused_and_on_the_record(office: Office, tmp_path: 
     assert office.refusal(forger.token("bob"))[0] == "unidentified"
     assert office.refusal(token("bob", exp=1))[0] == "unidentified"
     assert office.refusal(token("bob", aud="portal"))[0] == "unidentified"
-    assert check(office.log.entries(), office.pipeline.keyring.audit_key()) == []
+    assert check(office.log.records(), office.pipeline.keyring.audit_key()) == []
+
+
+def test_granters_see_what_is_due_and_confirm_it(office: Office, monkeypatch, capsysbinary) -> None:
+    """Due when it lapses within two weeks."""
+    as_(monkeypatch, office.provider.granter())
+    place = ["--tenant", "acme", "--purpose", "incident"]
+    assert main(["grants", "add", "alice", *place]) == 0
+    capsysbinary.readouterr()
+    assert main(["grants", "review", "--json"]) == 0
+    not_due = orjson.loads(capsysbinary.readouterr().out)
+    monkeypatch.setenv("RMM_SCRUB_ACCESS_REVIEW_DAYS", "10")
+    assert main(["grants", "review", "--json"]) == 0
+    due = orjson.loads(capsysbinary.readouterr().out)
+    assert main(["grants", "review", "alice", *place]) == 0
+
+    assert (not_due, [each["employee"] for each in due]) == ([], ["alice"])
+    assert [each.action for each in office.log.entries()] == [Action.GRANT_ADD, Action.GRANT_REVIEW]
 
 
 def test_a_grant_that_nobody_reviewed_is_no_grant(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -225,6 +242,17 @@ def test_no_record_no_answer(office: Office, monkeypatch) -> None:
         office.ask(office.provider.token("alice"))
 
 
+def test_a_grant_that_was_forged_on_the_topic_opens_nothing(office: Office) -> None:
+    """Whoever may write to the topic, but has not the keyring: refused, and seen by the check."""
+    entry = office.log.append(Event("grace", Action.GRANT_REVIEW, tenant="acme", purpose="incident"))
+    detail: dict[str, str | int | list[str]] = {"employee": "mallory", "expires": "2999-01-01T00:00:00+00:00"}
+    forged = msgspec.structs.replace(entry, seq=2, previous=entry.mac, action=Action.GRANT_ADD, detail=detail)
+    office.pipeline.send("audit", [Message(msgspec.json.encode(forged), b"grace")])
+
+    assert office.refusal(office.provider.token("mallory")) == ("mallory", "no grant for this tenant and purpose")
+    assert Flaw.ALTERED in {each.flaw for each in check(office.log.records(), office.pipeline.keyring.audit_key())}
+
+
 def test_granters_cannot_grant_to_themselves_on_the_command_line(office: Office, monkeypatch, capsys) -> None:
     """One line, exit 1, and an entry."""
     as_(monkeypatch, office.provider.granter())
@@ -255,16 +283,19 @@ def test_the_same_over_http(office: Office, monkeypatch) -> None:
     body = orjson.dumps(wanted)
     with pipeline.workers():
         status, answer = post(pipeline, body, token("alice"))
+        long = post(pipeline, orjson.dumps({**wanted, "text": "\u00e9" * 900_000}), token("alice"))
         refused = [
             post(pipeline, body, None),
             post(pipeline, body, token("alice", aud="portal")),
             post(pipeline, body, token("bob")),
             post(pipeline, b'{"tenant":1}', token("alice")),
+            post(pipeline, b'{"tenant":"\xff"}', token("alice")),
             post(pipeline, orjson.dumps({**wanted, "epoch": "k09"}), token("alice")),
             post(pipeline, orjson.dumps({**wanted, "text": "x" * 1_000_001}), token("alice")),
         ]
 
     assert (status, answer["text"]) == (200, "disk full on utica")
-    assert [code for code, _ in refused] == [401, 401, 403, 400, 404, 413]
-    assert [each.result for each in office.log.entries()[1:]] == [Result.DONE, *[Result.REFUSED] * 4]
+    assert (long[0], len(str(long[1]["text"]))) == (200, 900_000)
+    assert [code for code, _ in refused] == [401, 401, 403, 400, 400, 404, 413]
+    assert [each.result for each in office.log.entries()[1:]] == [Result.DONE] * 2 + [Result.REFUSED] * 4
     assert "utica" not in office.pipeline.log.read_text()

@@ -1,5 +1,6 @@
 """The contact lane on a real broker; PyJWT, which did not sign the tokens, verifies them."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import jwt
@@ -120,6 +121,43 @@ def test_a_contracts_end_revokes_everyone_and_stops_telemetry(pipeline: Pipeline
         ("acme|c2", "account-disabled"),
     ]
     assert [read_entry(read.headers).reason for read in pipeline.read("quarantine")] == ["contract_ended"]
+
+
+def test_a_change_is_taken_up_by_its_contacts_worker_whichever_partition_it_came_to(pipeline: Pipeline) -> None:
+    """Sent without a key to two workers, some to be held: each leaving is told once."""
+    pipeline.tenants("acme")
+    names = [f"c{number}" for number in range(16)]
+    soon = datetime.now(UTC) + timedelta(seconds=25)
+    sent = [change("contact.left", name, n, at=soon if n % 2 else NOW) for n, name in enumerate(names)]
+    with pipeline.workers(2):
+        pipeline.send("contact_changes", [Message(each.value, None) for each in sent])
+        # Not by lag: what was sent on has a transaction's marker behind it.
+        pipeline.until(lambda: len(pipeline.read("revocations")) >= 32, 60)
+        time.sleep(2.0)
+
+    told = [(key, event) for key, event, _ in claims(pipeline)]
+    assert sorted(told) == sorted(
+        (f"acme|{name}", event) for name in names for event in ("account-disabled", "session-revoked")
+    )
+    moved = {read.partition for read in pipeline.read("contact_changes") if read.key is None}
+    assert len(moved) > 1
+
+
+def test_the_key_set_is_served_and_a_new_key_joins_it_before_it_signs(pipeline: Pipeline) -> None:
+    """Under /.well-known/jwks.json; the old key stays and verifies what it signed."""
+    pipeline.tenants("acme")
+    url = f"http://127.0.0.1:{pipeline.settings.web_port}/.well-known/jwks.json"
+    with pipeline.workers():
+        first = jwt.PyJWKClient(url, cache_jwk_set=False)
+        old = {key.key_id for key in first.get_signing_keys()}
+        new = pipeline.keyring.rotate_signing()
+        pipeline.until(lambda: {key.key_id for key in first.get_signing_keys()} == {*old, new})
+        pipeline.send("contact_changes", [change("contact.left", "c1", 1)])
+        pipeline.until(lambda: len(pipeline.read("revocations")) == 2)
+        for read in pipeline.read("revocations"):
+            key = first.get_signing_key_from_jwt(read.value.decode())
+            assert key.key_id in old
+            jwt.decode(read.value, key.key, algorithms=["RS256"], audience=pipeline.settings.portal_audience)
 
 
 def test_an_invalid_change_is_quarantined_with_a_pointer_in_the_log_and_no_value(pipeline: Pipeline) -> None:

@@ -51,9 +51,16 @@ def holding(pipeline: Pipeline, broker: embedded.Broker) -> list[str]:
     found = set()
     for segment in Path(broker.folder).rglob("*.log*"):  # also what is renamed and waits to be deleted
         topic = segment.parent.name.rpartition("-")[0]
-        if topic.startswith(pipeline.settings.topic_prefix):
+        if topic.startswith(pipeline.settings.group):  # the prefix of its topics, Faust's own among them
             found |= {topic} if any(value in content(segment) for value in VALUES) else set()
     return sorted(found)
+
+
+def kept(pipeline: Pipeline) -> list[str]:
+    """Files beside Kafka in which one of the values stands: the workers' state directory, their log, the keyring."""
+    files = [each for each in pipeline.folder.rglob("*") if each.is_file()]
+    assert {"worker.log", "keys.json"} <= {each.name for each in files}
+    return [each.name for each in files if any(value in content(each) for value in VALUES)]
 
 
 def close_segments(pipeline: Pipeline, number: int) -> None:
@@ -124,6 +131,7 @@ def test_a_contact_who_left_is_in_no_log_and_no_table_and_is_still_scrubbed(
     named = pipeline.settings.named
     assert [each for row in rows + suppressed for each in schemas.check("known-entity", row)] == []
     assert {named.raw, named.contact_changes, named.contact_state, named.known_entities} <= set(held_before)
+    assert kept(pipeline) == []
     assert before == after
     assert not any(value in before.lower().encode() for value in VALUES)
     assert before.startswith("person-")

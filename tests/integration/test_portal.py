@@ -249,6 +249,13 @@ def test_a_token_that_is_right_is_taken_from_a_clock_that_runs_ahead(example, pi
     revoked, changed = example.tokens.CAEP + "session-revoked", example.tokens.CAEP + "token-claims-change"
     policy = {"initiating_entity": "policy"}
     assert verifier.verify(token(revoked, {}, user=user)).contact == "c1"
+    end = {**policy, "cause": "rmm.contract.ended"}
+    assert refuses(example, verifier, token(revoked, end, user={"absent": True}))
+    assert refuses(example, verifier, token(revoked, end, user=None))
+    assert refuses(
+        example, verifier, token(revoked, end, tenant={"format": "opaque", "id": 'acme" or externalId sw "'})
+    )
+    assert refuses(example, verifier, token(revoked, end, user={**user, "sub": 'c1" or externalId sw "'}))
     assert verifier.verify(token(revoked, {**policy, "cause": "rmm.contract.ended"})).contact == ""
     assert refuses(example, verifier, token(revoked, {**policy, "cause": "rmm.contact.left"}))
     assert refuses(example, verifier, token(changed, {}, user=user))

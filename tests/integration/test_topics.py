@@ -1,5 +1,7 @@
 """Topics, ACLs and publishing against the broker."""
 
+import time
+
 import orjson
 import pytest
 from kafka import KafkaAdminClient
@@ -10,7 +12,7 @@ from schemas.errors import UserError
 from streams.cli import main
 from streams.config import Settings
 from streams.reader import read_topic
-from streams.topics import TOPICS, Kind, Provisioner
+from streams.topics import SETTLE_SECONDS, TOPICS, Kind, Provisioner
 from tests.conftest import Pipeline
 
 pytestmark = pytest.mark.integration
@@ -25,6 +27,9 @@ def test_an_applied_plan_leaves_nothing_to_do(kafka, tmp_path) -> None:
 
     assert [step.kind for step in before][: len(TOPICS)] == [Kind.CREATE] * len(TOPICS)
     assert any("agent may WRITE" in step.what for step in before)
+    assert {f"scrubber may {what} TOPIC {settings.named.audit}" for what in ("READ", "WRITE")} <= {
+        step.what for step in before
+    }
     assert provisioner.plan(acls=True) == []
     provisioner.close()
 
@@ -38,7 +43,11 @@ def test_a_changed_configuration_and_missing_partitions_are_mended(kafka, tmp_pa
     client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, small.named.raw, configs={"retention.ms": "1000"})])
     client.close()
     wide = Provisioner(Settings(bootstrap=kafka.bootstrap, topic_prefix=f"{tmp_path.name}.", partitions=3))
+    deadline = time.monotonic() + SETTLE_SECONDS  # a broker shows a change a moment after it took it
     steps = wide.plan()
+    while Kind.CONFIG not in {step.kind for step in steps} and time.monotonic() < deadline:
+        time.sleep(0.1)
+        steps = wide.plan()
     wide.apply(steps)
 
     assert {step.kind for step in steps} == {Kind.PARTITIONS, Kind.CONFIG}

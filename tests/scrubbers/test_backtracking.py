@@ -26,6 +26,7 @@ from scrubbers.expressions import UnreadableError, sample, tree
         r"(?P<q>['\"])(?:a|\w)*(?P=q)",
         r"(?<=user )(?:\w|\w\w)+!",
         r"(?x) (a|a)*c",
+        "(?:a|a)" * 24 + "z",
     ],
 )
 def test_a_catastrophic_expression_is_refused(expression: str) -> None:

@@ -199,7 +199,7 @@ def test_an_altered_keyring_is_an_error_to_mend(ring: Keyring, tmp_path: Path, w
         reopened(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"version": 1}', b"\0" * 20])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"version": 1}', b"\0" * 20, b'{"\xff":1}'])
 def test_what_is_no_keyring_is_refused(tmp_path: Path, content: bytes) -> None:
     """By its path, and with nothing of what it holds."""
     path = tmp_path / "keys.json"
@@ -326,6 +326,16 @@ def test_files_are_for_their_owner_only(ring: Keyring, tmp_path: Path) -> None:
     """Keyring and root key: mode 0600."""
     modes = {(tmp_path / name).stat().st_mode & 0o777 for name in ("keys.json", "keys.json.root")}
     assert modes == {0o600}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_change_by_root_leaves_the_file_to_the_workers_account(ring: Keyring, tmp_path: Path) -> None:
+    """`sudo rmm-scrub keys shred`: workers that cannot read the keyring any more would keep the shredded keys."""
+    path = tmp_path / "keys.json"
+    os.chown(path, 65534, 65533)
+    ring.shred("acme")
+    status = path.stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (65534, 65533, 0o600)
 
 
 def aged(ring: Keyring, kid: str, age: timedelta) -> None:

@@ -50,10 +50,65 @@ def test_every_form_is_found(held: People, written: str) -> None:
     assert found(held, f"ticket of {written}: printer") == [written.rstrip(".")]
 
 
-@pytest.mark.parametrize("written", ["06-12345678", "+31 6 12 34 56 78", "0031612345678", "(06) 1234 5678"])
-def test_a_phone_number_is_found_however_it_is_written(held: People, written: str) -> None:
-    """In text."""
-    assert found(held, f"call {written} back") == [written]
+BERG = PersonName(given="Jan Peter", particle="van den", family="Berg")
+HOF = PersonName(full="Theo van het Hof")
+MARRIED = PersonName(given="Véronique", family="Sørensen-Bakker")
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        (BERG, "Jan v.d. Berg"),
+        (BERG, "J.P. vd Berg"),
+        (BERG, "jan v/d berg"),
+        (BERG, "Jan van der Berg"),
+        (BERG, "Berg, J.P. v.d."),
+        (BERG, "van den Berg, dhr. J.P."),
+        (BERG, "Berg, dhr. dr. J. van den"),
+        (BERG, "fam. v.d. Berg"),
+        (BERG, "jan_van_den_berg"),
+        (BERG, "VandenBerg, Jan"),
+        (HOF, "Theo van \u2018t Hof"),
+        (HOF, "Hof, Th. van het"),
+        (HOF, "Theo Hof"),
+        (MARRIED, "Veronique Sorensen-Bakker"),
+        (MARRIED, "V. SØRENSEN\u2013BAKKER"),
+        (MARRIED, "Ve\u0301ronique Sørensen\u2011Bakker"),
+        (PersonName(given="Theo", initials="Th.M.", family="Smit"), "Th.M. Smit"),
+        (PersonName(given="Jan", particle="de", family="de Wit"), "Wit, Jan de"),
+        (PersonName(full="Jan v.d. Wal"), "Wal, Jan van der"),
+        (PersonName(given="Jan", particle="de", family="Heer"), "Jan de Heer"),
+        (PersonName(given="Jan", particle="de", family="Heer"), "mevr. de Heer"),
+    ],
+)
+def test_a_name_is_found_as_people_write_it(name: PersonName, written: str) -> None:
+    """Particles shortened or taken for one another, a form of address within, accents as they come."""
+    made = people.forms(name, KEYS.entity_digest).values()
+    held = People()
+    for form in made:
+        held.add("acme", form)
+    assert found(held, f"ticket of {written}: printer") == [written.rstrip(".")]
+    assert held.alias("acme", E.PERSON, written, KEYS.entity_digest) == next(iter(made)).alias
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "06-12345678",
+        "+31 6 12 34 56 78",
+        "0031612345678",
+        "(06) 1234 5678",
+        "06\u201312345678",
+        "(+31) 6 12345678",
+        "0031 (0)6 12345678",
+    ],
+)
+@pytest.mark.parametrize(
+    "around", ["call {} back", "{} / 020-1234567", "020-7654321 {}", "2026-01-05 {} 2 x", "T.{}", "a 1 {}"]
+)
+def test_a_phone_number_is_found_however_it_is_written(held: People, written: str, around: str) -> None:
+    """In text, also beside other numbers."""
+    assert found(held, around.format(written)) == [written]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +120,8 @@ def test_a_phone_number_is_found_however_it_is_written(held: People, written: st
         "10.20.30.40",
         "06-12345679",
         "Jansen de Vriesland",
+        "0612345678901234567",
+        "01-02-03-04-05",
     ],
 )
 def test_what_is_not_the_contact_is_not_found(held: People, text: str) -> None:
@@ -83,6 +140,33 @@ def test_all_forms_of_a_person_have_one_pseudonym(held: People) -> None:
 def test_a_bracket_around_more_than_the_number_stays(held: People) -> None:
     """`(06-12345678, at work)`."""
     assert found(held, "Jan (06-12345678, at work)") == ["06-12345678"]
+
+
+@pytest.mark.parametrize(
+    ("address", "text", "written"),
+    [
+        ("J.deVries@acme.nl", "mail j.devries@ACME.nl.", "j.devries@ACME.nl"),
+        ("jan@intranet", "user=jan@intranet;", "jan@intranet"),
+        ("o'brien@acme.nl", "'o'brien@acme.nl'", "o'brien@acme.nl"),
+        ("jörg@müller.example", "<jörg@müller.example>", "jörg@müller.example"),
+        ("jan@acme.nl", "/mail?to=jan%40acme.nl&x=1", "jan%40acme.nl"),
+        ("jan&co@acme.nl", "from jan&co@acme.nl", "jan&co@acme.nl"),
+        ("jan@acme.nl", "piet@acme.nl jan@acme.nl.example x@ @ @jan", None),
+    ],
+)
+def test_an_address_is_found_though_no_rule_takes_it_for_one(address: str, text: str, written: str | None) -> None:
+    """The whole of it, in any case, and nothing else."""
+    held = People()
+    held.add("acme", people.mail(address.lower(), KEYS.entity_digest))
+    assert found(held, text) == ([] if written is None else [written])
+    held.discard("acme", held.of("acme")[0].digest)
+    assert found(held, text) == []
+
+
+def test_an_address_has_one_pseudonym_however_it_is_written() -> None:
+    """Also within a URL."""
+    acme = Pseudonymiser(KEYS)
+    assert acme.replace(E.EMAIL_ADDRESS, "jan%40acme.nl") == acme.replace(E.EMAIL_ADDRESS, "Jan@acme.nl")
 
 
 def test_an_empty_table_is_filled_later() -> None:

@@ -1,5 +1,6 @@
 """Pseudonyms in a text come back as names and addresses, with the tenant's keys and known names only."""
 
+import msgspec
 import pytest
 
 from scrubbers import bridge, rules
@@ -7,6 +8,7 @@ from scrubbers.compiled import CompiledRules
 from scrubbers.entities import EntityType as E
 from scrubbers.entities import Known
 from scrubbers.keyring import Keyring
+from scrubbers.known import KnownEntities
 from scrubbers.pseudonyms import Pseudonymiser
 from scrubbers.reverse import Reversal, reverse
 
@@ -128,3 +130,42 @@ def test_a_bridge_pairs_both_epochs_and_holds_no_original(ring: Keyring) -> None
     assert address.new == new.replace(E.IP_ADDRESS, "10.1.2.3")
     assert "utica" not in str(pairs)
     assert bridge.address("no address", old, new) is None
+
+
+def test_a_domain_under_another_comes_back_behind_a_name_that_is_gone(ring: Keyring) -> None:
+    """By its form alone it would be a host: `corp` in `example.com`."""
+    acme, known = pseudonymiser(ring), [Known(E.DOMAIN_NAME, "corp.example.com")]
+    name = acme.replace(E.COMPUTER_NAME, "erased-pc.corp.example.com")
+    found = reverse(name, ring.tenant("acme"), known, ENGINE)
+    assert found.text == f"{name.split('.')[0]}.corp.example.com"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_both_names_of_a_machine_come_back_as_the_long_one(ring: Keyring, order: int) -> None:
+    """Their pseudonym is one, whichever was seen first."""
+    names = KnownEntities()
+    for each in ["accounting-workstation-07", "accounting-work"][::order]:
+        names.add("acme", Known(E.COMPUTER_NAME, each))
+    aliases = names.aliases("acme")
+    known = [
+        msgspec.structs.replace(each, alias=alias if (alias := aliases.of(each.value)) != each.value else "")
+        for each in names.values("acme")
+    ]
+    text = Pseudonymiser(ring.tenant("acme"), aliases=aliases).replace(E.COMPUTER_NAME, "ACCOUNTING-WORK$")
+    assert reverse(text, ring.tenant("acme"), known, ENGINE).text == "accounting-workstation-07"
+
+
+@pytest.mark.parametrize("piece", ["a", "0f", "a.", "@a.", "pc-"])
+def test_a_report_with_one_endless_word_is_read_in_one_go(ring: Keyring, piece: str) -> None:
+    """Dumps and encoded files: with a search that begins anew at each letter this would take an hour."""
+    text = piece * (1_000_000 // len(piece))
+    assert turned(ring, text).text == text
+
+
+def test_addresses_beside_pseudonyms_come_back_however_many_there_are(ring: Keyring) -> None:
+    """Each in its place; a thousand of each."""
+    acme = pseudonymiser(ring)
+    name = acme.replace(E.COMPUTER_NAME, "utica")
+    plain = [f"10.1.{n // 250}.{n % 250}" for n in range(1_000)]
+    text = " ".join(f"{name} {acme.replace(E.IP_ADDRESS, each)}" for each in plain)
+    assert turned(ring, text).text == " ".join(f"utica {each}" for each in plain)

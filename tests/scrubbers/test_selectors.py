@@ -1,9 +1,12 @@
 """Which fields are known to carry what: the shipped selectors, and how selectors match."""
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import orjson
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from scrubbers import rules, selectors
 from scrubbers.compiled import CompiledRules
@@ -92,6 +95,51 @@ def test_stars_match_one_name_or_any_number() -> None:
     assert match(("a", "b", "c")) is one
     assert match(("x", "y")) is many
     assert match(("x", "1", "2", "y")) is many
+
+
+def test_two_stars_at_the_end_take_all_that_is_inside() -> None:
+    """And the field itself: any number is none, too."""
+    inside = FieldRule("inside", NAME, ("device.**",))
+    match = Selectors([inside]).match
+    assert [match(path) for path in [("device",), ("device", "a"), ("device", "a", "*", "b")]] == [inside] * 3
+    assert match(("x", "device")) is None
+
+
+_NAMES = st.text("ab", min_size=1, max_size=4)
+_WILD = st.lists(st.one_of(st.just("**"), st.text("ab*", min_size=1, max_size=4).filter(lambda name: "**" not in name)))
+
+
+@given(_WILD.filter(bool), st.lists(_NAMES, min_size=1, max_size=6))
+@example(["**", "a", "**", "a", "b"], ["a", "a", "a", "b"])
+@example(["a*ab"], ["aabab"])
+def test_selectors_match_what_their_stars_say(selector: list[str], path: list[str]) -> None:
+    """Held against the plain definition, tried in every way."""
+    found = Selectors([FieldRule("f", NAME, (".".join(selector),))]).match(tuple(path))
+    assert (found is not None) == matches(selector, path)
+
+
+def matches(selector: list[str], path: list[str]) -> bool:
+    """Whether a selector matches, by definition."""
+    if not selector:
+        return not path
+    if selector[0] == "**":
+        return any(matches(selector[1:], path[count:]) for count in range(len(path) + 1))
+    return bool(path) and fnmatchcase(path[0], selector[0]) and matches(selector[1:], path[1:])
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("selector", "path"),
+    [
+        ("**." * 12 + "x", ("a",) * 60),
+        ("**.a.**.a.**.a.x", ("a." * 200_000,)),
+        ("*a*a*a*a*a*b", ("a" * 500_000,)),
+        ("**.a*a*b.**.c", ("a" * 500_000, "c")),
+    ],
+)
+def test_no_name_that_a_sender_makes_up_stalls_a_worker(selector: str, path: tuple[str, ...]) -> None:
+    """Nothing watches the time of selectors: none may take more than about the path's length."""
+    assert Selectors([FieldRule("f", NAME, (selector,))]).match(path) is None
 
 
 def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

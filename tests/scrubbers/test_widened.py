@@ -110,6 +110,9 @@ def test_matches_keep_within_their_alphabet_and_length(data: st.DataObject) -> N
         ("(?:a+)+b", inf),
         (r"(a)\1", inf),
         ("(?<=ab)c", 3),
+        ("a{1,4000000000}", 4_000_000_001),
+        ("(?:a{1,1000}b){1,1000}", inf),  # more than a float can hold
+        ("(?:a?){900}(?:a?){900}(?:)", inf),
     ],
 )
 def test_the_attempts_of_an_expression_are_bounded_or_infinite(expression: str, most: float) -> None:

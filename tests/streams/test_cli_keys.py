@@ -139,6 +139,20 @@ class TestShred:
             opened(made).tenant("acme")
 
 
+@pytest.mark.parametrize("arguments", [["rotate", "acme"], ["rotate-signing"], ["shred", "acme", "--yes"]])
+def test_whoever_says_who_they_are_and_is_not_changes_nothing(
+    made: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    """A token that proves nobody: refused before the keys change, which would be on no record."""
+    before = made.read_bytes()
+    monkeypatch.setenv("RMM_SCRUB_TOKEN", "a.b.c")
+    monkeypatch.setattr("streams.cli.recording._reachable", lambda _: True)
+
+    assert main(["keys", *arguments, "--keyring", str(made)]) == 1
+    assert "not identified" in capfd.readouterr().err
+    assert made.read_bytes() == before
+
+
 @pytest.mark.parametrize("verb", ["init", "list", "rotate", "shred"])
 def test_every_verb_has_an_example(verb: str, capfd) -> None:
     """In its --help."""

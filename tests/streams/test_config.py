@@ -38,3 +38,8 @@ def test_what_is_wrong_is_named(tmp_path, text: str, said: str) -> None:
     file.write_text(text)
     with pytest.raises(UserError, match=said):
         load({"RMM_SCRUB_CONFIG": str(file)})
+
+
+def test_a_kafka_of_ones_own_for_demo_and_tests_is_no_setting() -> None:
+    """`RMM_SCRUB_KAFKA` is an address; `kafka` holds properties of clients."""
+    assert load({"RMM_SCRUB_KAFKA": "localhost:9092"}).kafka == {}

@@ -5,19 +5,23 @@ from types import SimpleNamespace
 import msgspec
 import orjson
 import pytest
+from kafka.partitioner.default import murmur2
 
 import schemas
+from scrubbers.entities import EntityType
 from scrubbers.keyring import Keyring, KeyUnavailable, RootKey
 from scrubbers.known import KnownEntities
 from scrubbers.records import Record
-from streams.changes import ChangeType
+from streams import contact_entities
+from streams.changes import ChangeType, Names
 from streams.config import Settings
 from streams.contact_lane import ContactLane
 from streams.metrics import Metrics
 from streams.quarantine import PREFIX
 from streams.rows import ContractRow
-from streams.states import ContractState, KeyWork, Phase
+from streams.states import ContactState, ContractState, KeyWork, Phase, Status
 from streams.tables import KnownTable, Rows
+from streams.transactions import Output
 from tests.streams.world import contract_end, document
 
 ROLE, LEFT, UPDATED = ChangeType.ROLE_CHANGED, ChangeType.LEFT, ChangeType.UPDATED
@@ -46,8 +50,13 @@ def rig(tmp_path):
     return SimpleNamespace(lane=lane, ring=ring, told=told, path=tmp_path / "keys.json")
 
 
-def record(value: bytes, key: bytes | None = b"acme|c-1") -> Record:
-    return Record("rmm.contacts.changes", 0, 0, 1_767_225_600_000, key, value, ())
+def partition_of(key: bytes) -> int:
+    return murmur2(key) % 2**31 % 12
+
+
+def record(value: bytes, key: bytes | None = b"acme|c-1", at: bytes = b"acme|c-1") -> Record:
+    """A record in the partition that the key `at` belongs to."""
+    return Record("rmm.contacts.changes", partition_of(at), 0, 1_767_225_600_000, key, value, ())
 
 
 def broken(kind: ChangeType, **changed) -> bytes:
@@ -165,6 +174,17 @@ class TestRefused:
         assert (headers(output)["reason"], "pointer" in headers(output)) == (reason, False)
 
 
+@pytest.mark.parametrize(("kind", "home"), [(LEFT, b"acme|c-1"), (ENDED, b"acme|")])
+@pytest.mark.parametrize("key", [None, b"acme", b"acme|c-2"])
+def test_a_change_in_another_partition_than_its_contacts_is_sent_on_as_it_came(rig, kind, home, key):
+    """One worker alone writes a state: there it is applied, and goes no further."""
+    came = record(broken(kind), key, at=b"acme|c-7")
+    (sent,) = rig.lane.answer([came]).outputs
+    assert sent == Output(came.topic, key, came.value, (), partition_of(home), came.timestamp)
+    there = msgspec.structs.replace(came, partition=sent.partition)
+    assert {each.topic for each in rig.lane.answer([there]).outputs} >= {"rmm.contacts.state"}
+
+
 def with_keys_to(work: KeyWork, lane: ContactLane, phase: Phase, epoch: str = "") -> None:
     """The lane holds a committed contract that wants something of the keyring."""
     resumed = contract_end() if phase is Phase.ACTIVE else None
@@ -236,7 +256,70 @@ class TestKeys:
 
 def test_an_end_that_addresses_no_whole_tenant_is_counted_and_logged(rig, caplog):
     """For whoever watches: something does not fit."""
-    rig.lane.answer([record(orjson.dumps(document(ENDED)), b"acme|c-1")])
+    rig.lane.answer([record(orjson.dumps(document(ENDED)), b"acme|c-1", at=b"acme|")])
     assert "rmm_scrub_tenant_revocations_withheld_total 1.0" in rig.lane.metrics.text().decode()
     assert "did not come as the tenant's own event" in caplog.text
     assert "acme" not in caplog.text
+
+
+def test_quiet_partitions_get_a_tombstone_now_and_then(rig, monkeypatch):
+    """So that Kafka closes their segments and what was erased is compacted away; each worker sees to its own."""
+    rig.lane.owns({2, 5})
+    assert rig.lane.answer([]).outputs == []
+    monkeypatch.setattr("streams.contact_lane.time.monotonic", lambda: 1e12)
+    sent = rig.lane.answer([]).outputs
+    topics = ("rmm.contacts.state", "rmm.scrub.known-entities")
+    assert [(each.topic, each.partition, each.value) for each in sent] == [(t, p, None) for t in topics for p in (2, 5)]
+    for each in sent:  # nothing comes of reading it
+        rig.lane.states.apply(each.key, each.value)
+        rig.lane.known.apply(each.key, each.value)
+    assert rig.lane.answer([]).outputs == []
+
+
+BERG = {"given": "Jan", "particle": "van den", "family": "Berg"}
+
+
+def known_rows(outputs) -> dict[str, dict | None]:
+    """What is written to the known-entities topic, by key; later records win."""
+    sent = [each for each in outputs if each.topic == "rmm.scrub.known-entities"]
+    return {each.key.decode(): orjson.loads(each.value) if each.value else None for each in sent}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_name_is_suppressed_also_when_it_came_and_went_with_one_batch(rig, together):
+    """Two names and a leaving, as after a day without a worker: what telemetry says tomorrow is scrubbed."""
+    steps = [
+        (UPDATED, {"names": BERG, "email": "j@acme.nl"}),
+        (UPDATED, {"names": BERG | {"family": "Wit"}}),
+        (LEFT, {}),
+    ]
+    changes = [
+        record(orjson.dumps(document(kind, f"e-{n}", days=n - 9, **data))) for n, (kind, data) in enumerate(steps)
+    ]
+    rows: dict[str, dict | None] = {}
+    for batch in [changes] if together else [[each] for each in changes]:
+        outputs = rig.lane.answer(batch).outputs
+        rows |= known_rows(outputs)
+        for each in outputs:
+            if each.topic == "rmm.contacts.state":
+                rig.lane.states.apply(each.key, each.value)
+    for key, row in rows.items():
+        rig.lane.known.apply(key.encode(), orjson.dumps(row) if row else None)
+    assert [row for row in rows.values() if row and "value" in row] == []
+    digest = rig.ring.tenant("acme").entity_digest
+    for text in ("J. v.d. Berg", "Wit, Jan van den", "j@acme.nl"):
+        assert len(rig.lane.known.people.find("acme", text, digest)) == 1
+    assert rig.lane.known.of("acme") == []
+
+
+def test_an_inventory_that_names_a_contact_who_leaves_no_longer_does(rig):
+    """Under the forms that the contact's own rows have as well, and those that are written in another way."""
+    digest = rig.ring.tenant("acme").entity_digest
+    for name in ("jan van den berg", "jan berg"):
+        row = {"tenant": "acme", "type": "PERSON", "value": name}
+        rig.lane.known.apply(digest(EntityType.PERSON, name).encode(), orjson.dumps(row))
+    states = ContactState("acme", "c-1", names=Names(**BERG)), ContactState("acme", "c-1", Status.LEFT)
+    for key, value in contact_entities.records(states, rig.ring.tenant("acme")):
+        rig.lane.known.apply(key.encode(), value)
+    assert rig.lane.known.of("acme") == []
+    assert rig.lane.known.known.find("acme", "Jan van den Berg, Jan Berg") == []

@@ -1,10 +1,12 @@
 """What keeps a rule set from being published."""
 
+import msgspec
 import pytest
 
 from scrubbers.entities import EntityType
 from scrubbers.evaluate import Label, LabelledText
 from scrubbers.published import RuleSetRefused
+from scrubbers.rules import Allow
 from streams.gate import shortcomings
 from tests.rule_sets import EVIL, EVIL_TEXT, TEXT, tags
 
@@ -34,11 +36,21 @@ def test_an_expression_that_does_not_end_is_a_reason() -> None:
     evil = tags("1", EVIL, f"on {EVIL_TEXT}")
     corpus = {"mine": [LabelledText(1, EVIL_TEXT)]}
     slow, *reasons = shortcomings(evil, tags("1"), corpus)
-    assert slow.startswith("tag-1: tag: does not end in ")
+    assert slow.startswith("tag-1: the expression of tag backtracks without bound: does not end in ")
     assert reasons == [
         "tag-1: an expression did not end in its time on an example",
         "tag-1: an expression did not end in its time on the corpus",
     ]
+
+
+def test_what_lint_calls_an_error_is_a_reason() -> None:
+    """A rule that can find nothing, and one that lets everything through; a warning is none."""
+    low = msgspec.structs.replace(tags("1"), thresholds={EntityType.COMPUTER_NAME: 0.95})
+    [reason] = shortcomings(low, tags("1"), {})
+    assert reason == "tag-1: can find nothing: its scores are below the threshold 0.95"
+    everything = Allow("all", (EntityType.COMPUTER_NAME,), patterns=(".*",))
+    [reason] = shortcomings(msgspec.structs.replace(tags("1"), allow=(everything,)), tags("1"), {})
+    assert reason == "all: lets everything of COMPUTER_NAME through"
 
 
 def test_a_set_that_cannot_be_used_is_no_matter_of_force() -> None:

@@ -1,6 +1,8 @@
 """An employee is who a right token says; every wrong token is refused, and for the right reason."""
 
 import base64
+import socket
+import threading
 import time
 from pathlib import Path
 
@@ -127,3 +129,54 @@ def test_plain_http_from_elsewhere_is_no_source_of_keys(provider: Provider) -> N
     """Anybody could answer."""
     access = msgspec.structs.replace(provider.access, jwks="http://id.provider.example/jwks")
     assert rule_of(Identity(access), provider.token()) is Rule.KEY_SET
+
+
+@pytest.mark.parametrize("typ", ["at+jwt", "application/at+jwt", "JWT", "jwt"])
+def test_identity_and_access_tokens_are_taken(provider: Provider, typ: str) -> None:
+    """RFC 9068 section 4, and what most providers write."""
+    assert Identity(provider.access).identify(provider.token(typ=typ)).id == "alice"
+
+
+@pytest.mark.parametrize("typ", ["logout+jwt", "secevent+jwt", "dpop+jwt"])
+def test_the_issuers_other_tokens_identify_nobody(provider: Provider, typ: str) -> None:
+    """Rightly signed, for our audience, and of an employee, but made for something else."""
+    assert rule_of(Identity(provider.access), provider.token(typ=typ)) is Rule.TYPE
+
+
+def test_keys_of_an_unknown_kind_do_not_lock_everybody_out(provider: Provider) -> None:
+    """A new curve, a new kind, a broken entry: the issuer's other keys still count."""
+    held = orjson.loads(provider.jwks.read_bytes())["keys"]
+    new = {"kty": "EC", "crv": "P-999", "x": "AAAA", "y": "AAAA", "kid": "e"}
+    provider.jwks.write_bytes(orjson.dumps({"keys": [new, {"kty": "NEW", "kid": "n"}, {"kid": "k"}, *held]}))
+    assert Identity(provider.access).identify(provider.token()).id == "alice"
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"5", b'{"keys":5}', b'{"keys":[null]}', b'{"keys":[]}', b"{}"])
+def test_what_is_no_key_set_identifies_nobody(provider: Provider, content: bytes) -> None:
+    """Without a traceback."""
+    provider.jwks.write_bytes(content)
+    assert rule_of(Identity(provider.access), provider.token()) is Rule.KEY_SET
+
+
+@pytest.mark.parametrize("url", ["http://localhost:port/jwks", "https://id provider/jwks", "https://[::1", "https://"])
+def test_what_is_no_address_of_a_key_set_identifies_nobody(provider: Provider, url: str) -> None:
+    """A wrong setting is told as such."""
+    assert rule_of(Identity(msgspec.structs.replace(provider.access, jwks=url)), provider.token()) is Rule.KEY_SET
+
+
+def test_a_key_set_may_be_at_an_address(provider: Provider) -> None:
+    """Over plain http from this machine only."""
+    body = provider.jwks.read_bytes()
+    answer = b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=lambda: server.accept()[0].sendall(answer), daemon=True).start()
+        access = msgspec.structs.replace(provider.access, jwks=f"http://127.0.0.1:{server.getsockname()[1]}/jwks")
+        assert Identity(access).identify(provider.token()).id == "alice"
+
+
+def test_a_server_that_does_not_speak_http_identifies_nobody(provider: Provider) -> None:
+    """Nor is it an error that ends a command in a traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=lambda: server.accept()[0].sendall(b"SSH-2.0-x\r\n"), daemon=True).start()
+        access = msgspec.structs.replace(provider.access, jwks=f"http://127.0.0.1:{server.getsockname()[1]}/")
+        assert rule_of(Identity(access), provider.token()) is Rule.KEY_SET

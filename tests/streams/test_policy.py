@@ -168,6 +168,7 @@ class TestErrors:
                 "/default/grace_days: expected a number of days",
             ),
             ("version: 1\ndefault:\n  roles: {}\n  grace_days: soon\n", 4, "/default/grace_days: expected"),
+            ("version: 1\ndefault:\n  roles: {}\n  grace_days: .nan\n", 4, "/default/grace_days: expected"),
             (
                 "version: 1\ndefault:\n  roles: {}\n  changes:\n    - {from: a, to: b}\n",
                 5,

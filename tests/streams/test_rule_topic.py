@@ -43,14 +43,16 @@ def test_nothing_goes_before_there_are_fifty() -> None:
 
 
 def test_rows_come_go_and_are_counted_where_they_cannot_be_read() -> None:
-    """A deployment, a tombstone, and what is neither."""
+    """A deployment, a tombstone, and what is neither: it takes no rule set from the workers."""
     table, [digest] = filled(1)
     table.apply(b"mine", orjson.dumps(msgspec.to_builtins(Deployment("mine", 7, digest))))
     assert table.deployment.revision == 7
     table.apply(f"mine@{digest}".encode(), None)
     assert (len(table), table.value("mine", digest)) == (0, None)
     table.apply(b"mine", b"{")
-    assert (table.deployment, table.undecodable) == (None, 1)
+    assert (table.deployment.revision, table.undecodable) == (7, 1)
+    table.apply(b"mine", None)
+    assert table.deployment is None
 
 
 def test_a_set_that_the_topic_would_not_take_is_said_before() -> None:

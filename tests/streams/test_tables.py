@@ -3,11 +3,15 @@
 import asyncio
 
 import orjson
+import pytest
 
 from scrubbers.entities import EntityType, Known
 from scrubbers.known import KnownEntities
 from scrubbers.rules import Learning
-from streams.tables import KnownTable
+from streams.contact_table import ContactTable
+from streams.rows import ContractRow
+from streams.rule_topic import RuleTable
+from streams.tables import KnownTable, Rows
 
 PC = EntityType.COMPUTER_NAME
 STRICT = Learning(never=frozenset({"rooster"}))
@@ -50,3 +54,16 @@ def test_a_name_that_was_forgotten_does_not_come_back() -> None:
     known.apply(b"1", None)
     asyncio.run(known.adopt(Learning(), {}))
     assert not known.known.contains("acme", Known(PC, "rooster"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"{", b'{"tenant":"\xff"}', b'{"\xff":1}', b'{"x":' + b"[" * 100_000, b'{"tenant":"\\ud800"}', b"\xff", b""],
+)
+@pytest.mark.parametrize("make", [lambda: Rows(ContractRow), lambda: table(STRICT), ContactTable, RuleTable])
+def test_a_row_that_is_no_row_is_counted_and_stops_no_worker(make, value: bytes) -> None:
+    """Not JSON, not UTF-8, nested without end: whoever may write to the topic may not end every worker."""
+    made = make()
+    for key in (b"acme", b"acme|c-1", b"mine@0123"):
+        made.apply(key, value)
+    assert made.undecodable > 0

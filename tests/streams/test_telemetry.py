@@ -1,5 +1,8 @@
 """The scrub agent: what it does with a batch beyond scrubbing each record."""
 
+import gc
+import weakref
+
 import orjson
 import pytest
 
@@ -31,9 +34,9 @@ def telemetry() -> Telemetry:
     return Telemetry(Settings(), ring, scrubber, contracts, Metrics())
 
 
-def naming(name: str) -> Record:
+def naming(name: str, tenant: bytes = b"acme") -> Record:
     """An event that teaches a name."""
-    return Record("raw", 0, 0, 0, None, orjson.dumps({"hostname": name}), [("tenant", b"acme")])
+    return Record("raw", 0, 0, 0, None, orjson.dumps({"hostname": name}), [("tenant", tenant)])
 
 
 def test_a_name_with_anothers_pseudonym_goes_to_quarantine_and_is_counted(telemetry: Telemetry, monkeypatch) -> None:
@@ -57,3 +60,31 @@ def test_a_learned_alias_travels_with_its_name(telemetry: Telemetry) -> None:
 
     assert [row.get("alias") for row in rows] == [None, "accounting-workstation-07"]
     assert first.outputs[0].value == second.outputs[0].value
+
+
+def test_a_name_that_was_learned_before_its_tenants_keys_were_shredded_holds_up_nobody(telemetry: Telemetry) -> None:
+    """The batch that taught it was not committed: other tenants' batches go on, and the name is forgotten."""
+    telemetry.keyring.add_tenant("borealis")
+    telemetry.contracts.apply(b"borealis", b'{"tenant":"borealis","status":"active"}')
+    telemetry.answer([naming("till-1")])
+    telemetry.keyring.shred("acme")
+    telemetry.keys_changed()
+    outputs = telemetry.answer([naming("shop-1", b"borealis")]).outputs
+
+    assert [each.topic.rpartition(".")[2] for each in outputs] == ["scrubbed", "known-entities"]
+    assert list(telemetry.scrubber.known.values("acme")) == []
+
+
+def test_an_idle_worker_keeps_no_keys_that_were_shredded(telemetry: Telemetry, monkeypatch) -> None:
+    """No other batch needs to come."""
+    made = []
+    init = Pseudonymiser.__init__
+    monkeypatch.setattr(
+        Pseudonymiser, "__init__", lambda self, *a, **k: (init(self, *a, **k), made.append(weakref.ref(self)))[0]
+    )
+    telemetry.answer([naming("till-1")])
+    telemetry.keyring.shred("acme")
+    telemetry.keys_changed()
+    gc.collect()
+
+    assert [each() for each in made] == [None]

@@ -56,7 +56,7 @@ class Desk:
         whole = {"corpus": self.corpus, **options}
         bench = Workbench(settings, Sets(settings, whole.pop("rules", self.rules)), engine, **whole)
         origin, port = free_origin()
-        person = Person("os:alice", "alice", may_change)
+        person = Person("alice" if bench.shared else "os:alice", "alice", may_change)
         world.serve(application(bench, Anybody(person), origin), port)
         self.browser: Browser = world.browser(origin)
         self.browser.get("/")

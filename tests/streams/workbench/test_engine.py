@@ -1,24 +1,71 @@
-"""The processes beside the workbench."""
+"""The two processes: what goes wrong in one is raised, and a process that ends is started anew."""
 
 import asyncio
 import os
+import signal
 import time
 
 import pytest
 
 from schemas.errors import UserError
+from scrubbers.published import RuleSetRefused, Unusable
+from scrubbers.rulefiles import Flaw, RuleProblem
 from streams.workbench.engine import Engine
+
+
+def pid() -> int:
+    """Which process it is."""
+    return os.getpid()
+
+
+def end() -> None:
+    """What a machine without memory does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refuse() -> None:
+    """A rule set that cannot be used."""
+    raise RuleSetRefused(Unusable.EXPRESSION, "till")
+
+
+def break_rules() -> None:
+    """A rule set with two flaws."""
+    raise RuleProblem([Flaw("a.yaml", 1, "one"), Flaw("b.yaml", 2, "two")], "a hint")
+
+
+def test_errors_come_back_whole(engine: Engine) -> None:
+    """With all that they carry."""
+    with pytest.raises(RuleSetRefused) as refused:
+        engine.wait_for(refuse)
+    assert (refused.value.why, refused.value.where) == (Unusable.EXPRESSION, "till")
+    with pytest.raises(RuleProblem) as broken:
+        engine.wait_for(break_rules)
+    assert [str(flaw) for flaw in broken.value.flaws] == ["a.yaml:1: one", "b.yaml:2: two"]
+    assert (str(broken.value), broken.value.hints) == ("a.yaml:1: one", ("b.yaml:2: two", "a hint"))
+
+
+def test_a_process_that_ends_is_started_anew() -> None:
+    """Who waited for it hears so; the next is served."""
+    own = Engine()
+    try:
+        for run in (own.swift, own.thorough):
+            before = asyncio.run(run(pid))
+            with pytest.raises(UserError, match="has been started anew"):
+                asyncio.run(run(end))
+            assert asyncio.run(run(pid)) not in (before, os.getpid())
+    finally:
+        own.close()
 
 
 def test_closing_ends_what_is_under_way() -> None:
     """Whoever ends the workbench waits for no lint."""
 
     async def closed_at_work() -> None:
-        engine = Engine()
-        await engine.thorough(os.getpid)  # its process is there
-        slow = asyncio.ensure_future(engine.thorough(time.sleep, 600))
+        own = Engine()
+        await own.thorough(pid)  # its process is there
+        slow = asyncio.ensure_future(own.thorough(time.sleep, 600))
         await asyncio.sleep(0.5)
-        engine.close()
+        own.close()
         with pytest.raises((UserError, asyncio.CancelledError)):
             await slow
 
