@@ -196,6 +196,20 @@ def test_nothing_of_a_sample_is_kept(page: Page) -> None:
     expect(page.get_by_label("Rule file zz-till.yaml")).to_have_value(TILL)
 
 
+def test_a_theme_is_chosen_and_kept(page: Page) -> None:
+    """Whatever the system's is, and over a reload."""
+    button = page.get_by_role("button", name="Theme:")
+    grounds = []
+    for theme in ("light", "dark", "dark"):
+        if theme not in button.inner_text():
+            button.click()
+        else:
+            page.reload()
+        expect(button).to_have_text(f"Theme: {theme}")
+        grounds.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert grounds[0] != grounds[1] == grounds[2]
+
+
 def test_all_of_it_can_be_done_by_keyboard(page: Page) -> None:
     """One stop for the tabs, arrow keys between them; whatever has the focus shows it."""
     page.locator("body").press("Tab")

@@ -29,6 +29,7 @@ export function compare(state) {
   const asked = (select) => (select.value === DRAFT ? draft.asked : { id: select.value });
 
   async function run() {
+    if (!sides[1].value) return; // it runs when the lists are there
     const wanted = { text: sample.text, event: sample.event, known: sample.known };
     fill(differences, el("p", { class: "busy" }, "Comparing …"));
     try {

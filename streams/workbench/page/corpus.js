@@ -12,10 +12,12 @@ export function corpus(state, views) {
   const list = el("ul", { class: "samples" });
   const shown = el("pre", { class: "shown labelled", tabindex: "0", "aria-label": "Labelled sample" });
   const tools = el("div", { class: "bar" });
+  const kinds = el("div", { class: "bar" });
   const labels = el("ul", { class: "labels" });
   const hint = el("p", {}, "Choose a sample to label what must be found in it.");
   const value = el("input", { type: "text", autocomplete: "off", spellcheck: "false" });
-  const desk = el("div", { class: "desk", hidden: true }, el("p", {}, "Select text in the sample, then say what it is; or type a value, to label it wherever it stands."), field("a value", value), tools, shown, labels);
+  const how = field("a value", value, "Select text in the sample, or type a value to label it wherever it stands; then say what it is.");
+  const desk = el("div", { hidden: true }, tools, shown, how, kinds, labels);
   let current = null;
   let selected = null;
 
@@ -39,7 +41,7 @@ export function corpus(state, views) {
         ),
         found.samples.length === 0 && el("li", {}, "No samples yet: add one from the Tune view."),
       );
-      fillSets(against);
+      await fillSets(against);
     } catch (error) {
       say(told(error), "bad");
     }
@@ -85,12 +87,12 @@ export function corpus(state, views) {
     );
     fill(
       tools,
-      el("strong", {}, `Sample ${current.id}`),
-      types,
+      el("h3", {}, `Sample ${current.id}`),
       el("button", { type: "button", onclick: () => accept() }, "Accept what the draft finds"),
       el("button", { type: "button", onclick: () => tryIt() }, "Try it"),
       el("button", { type: "button", class: "danger", onclick: () => drop() }, "Remove"),
     );
+    fill(kinds, types);
     fill(
       labels,
       current.spans.map((each) =>
@@ -121,7 +123,7 @@ export function corpus(state, views) {
 
   /** Types can be chosen when there is something to label. */
   function allow() {
-    for (const button of tools.querySelectorAll("button.chip")) button.disabled = !selected && !value.value.trim();
+    for (const button of kinds.querySelectorAll("button.chip")) button.disabled = !selected && !value.value.trim();
   }
 
   function before(node, offset) {
@@ -171,6 +173,7 @@ export function corpus(state, views) {
   async function run() {
     fill(results, el("p", { class: "busy" }, "Running the corpus …"));
     try {
+      if (!against.value) await fillSets(against); // somebody was quicker than the list
       const found = await post("/api/corpus/run", { draft: draft.asked, against: { id: against.value } });
       fill(results, ...outcome(found, open));
     } catch (error) {

@@ -81,6 +81,7 @@ export function publish(state, views) {
       const outcome = await post(path, body);
       say(outcome.changed ? done : "Nothing to do: it is so already");
       force.checked = false;
+      reason.value = ""; // the next change has another
       await load();
       views.sets();
     } catch (error) {
