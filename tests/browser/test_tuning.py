@@ -16,6 +16,12 @@ recognizers:
       - {name: till and number, regex: '\btill_\d{4}\b', score: 0.8}
     examples: ['on «till_0447»']
 """
+TYPED = (  # where the editor does not indent
+    "  - name: till",
+    "supported_entity: COMPUTER_NAME",
+    "patterns:",
+    r"  - {name: till and number, regex: '\btill_\d{4}\b', score: 0.8}",
+)
 UNBOUND = TILL.replace(r"\btill_\d{4}\b", "(?:a|aa)+b(?!cd)").replace("['on «till_0447»']", "[]")
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script> at 10.20.1.2'
 
@@ -79,12 +85,8 @@ def test_a_rule_that_is_typed_finds_at_once(page: Page) -> None:
     paste(page, EVENT)
     page.evaluate("window.here = true")
     a_file(page, "zz-till.yaml")
-    for line in TILL.strip().splitlines()[1:-1]:
-        page.keyboard.type(line.strip() if "- name" not in line and "- {" not in line else "")
-        if "- name" in line:
-            page.keyboard.type(line)
-        if "- {" in line:
-            page.keyboard.type("  " + line.strip())
+    for line in TYPED:
+        page.keyboard.type(line)
         page.keyboard.press("Enter")
     page.keyboard.press("Backspace")
     page.keyboard.type("examples: ['on «till_0447»']")

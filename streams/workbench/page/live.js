@@ -6,9 +6,9 @@ import { counted, el, fill, table } from "./dom.js";
 
 const EVERY = 2000;
 
-// What is shown: [title, counter, whether it is a rate].
+// What is shown: [title, counter, whether it is a rate, the label whose total stands for all].
 const CHARTS = [
-  ["Events", "records", true],
+  ["Events", "records", true, "scrub"], // the auditor reads each of them again
   ["Findings by type", "findings", true],
   ["Quarantined by reason", "quarantined", true],
   ["Lag, records that wait", "lag", false],
@@ -44,10 +44,11 @@ export function live() {
     fill(state, found.workers ? `${counted(found.workers, "worker")} ${found.workers === 1 ? "answers" : "answer"}.` : "No worker answers at the ports of these settings; name them: --worker URL.");
     fill(
       grid,
-      CHARTS.map(([title, counter, isRate]) => {
+      CHARTS.map(([title, counter, isRate, main]) => {
         const rows = Object.entries(found.totals[counter]).filter(([label, value]) => value > 0 || (counter !== "leaks" && label) || !label);
         const alarm = (counter === "leaks" || counter === "canary_leaks" || counter === "refused") && rows.some(([, value]) => value > 0);
-        const total = Object.values(found.totals[counter]).reduce((sum, value) => sum + value, 0);
+        const counts = found.totals[counter];
+        const total = main ? (counts[main] ?? 0) : Object.values(counts).reduce((sum, value) => sum + value, 0);
         return el(
           "section",
           { class: `card ${alarm ? "alarm" : ""}`, "aria-label": title },

@@ -133,7 +133,7 @@ export function publish(state, views) {
     {},
     el("section", { "aria-label": "Deployed" }, el("div", { class: "bar" }, el("h2", {}, "Deployed"), el("button", { type: "button", onclick: load }, "Reload")), now, seen),
     state.person.may_change ? form : el("p", {}, "You may look, not publish: your account does not have the role for it."),
-    el("section", { "aria-label": "History" }, history),
+    el("section", {}, history),
   );
   return { view, shown: load };
 }
