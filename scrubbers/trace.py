@@ -185,7 +185,7 @@ def _matches(expression: _Expression, text: str, *, keys: bool) -> Iterator[Trac
     except UNENDED:
         raise RuleFailure(rule.name) from None
     for start, end in spans:
-        if start == end:
+        if start >= end:
             continue
         finding = Finding(start, end, rule.supported_entity, pattern.score, rule.name)
         traced = Traced(finding, Source.EXPRESSION, pattern.name, pattern.score, validator=rule.validator)
