@@ -23,9 +23,11 @@ lint: $(STAMP)
 	@$(BIN)/rmm-scrub rules test
 
 test: lint
+	@deploy/setup.sh browser
 	@$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist loadfile
 
 bench: $(STAMP)
+	@deploy/setup.sh browser
 	@$(BIN)/python -m benchmarks
 
 soak: $(STAMP)
@@ -36,4 +38,4 @@ lock: $(STAMP)
 	@$(BIN)/uv pip compile --quiet --universal --no-header --generate-hashes --group dev pyproject.toml -o requirements.lock
 
 clean:
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

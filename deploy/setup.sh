@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Makes .venv with the locked dependencies and the command installed. Run by `make setup`; quick when done.
+# `setup.sh browser` sees to the browser that tests and benchmarks drive, which nothing else needs. Run by `make test` and `make bench`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,7 +11,24 @@ need() { # program, Debian package
   command -v "$1" >/dev/null 2>&1 && return 0
   missing+=("$2")
 }
+install() { # Debian packages
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    say "installing $*"
+    DEBIAN_FRONTEND=noninteractive apt-get update -q >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/dev/null
+  else
+    say "please install: $*"
+    exit 1
+  fi
+}
 missing=()
+
+if [ "${1:-}" = browser ]; then
+  need chromium chromium
+  [ ${#missing[@]} = 0 ] || install "${missing[@]}"
+  exit 0
+fi
+
 need java openjdk-17-jre-headless
 need mvn maven
 python=""
@@ -24,15 +42,8 @@ done
 [ -n "$python" ] || missing+=(python3)
 [ -z "$python" ] || "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 if [ ${#missing[@]} -gt 0 ] && [ -z "${RMM_SCRUB_KAFKA:-}" -o "${missing[*]}" != "openjdk-17-jre-headless maven" ]; then
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-    say "installing ${missing[*]}"
-    DEBIAN_FRONTEND=noninteractive apt-get update -q >/dev/null
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
-    python=${python:-python3}
-  else
-    say "please install: ${missing[*]}"
-    exit 1
-  fi
+  install "${missing[@]}"
+  python=${python:-python3}
 fi
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || {
   say "Python 3.11, 3.12 or 3.13 is needed; name one with PYTHON="

@@ -70,9 +70,12 @@ class Engine:
             raise _ended() from None
 
     def close(self) -> None:
-        """End both processes."""
+        """End both processes, whatever they are at: Python would wait for it before it ends."""
         for pool in (self._swift, self._thorough):
+            at_work = list((pool._processes or {}).values())  # noqa: SLF001 - public from Python 3.14 on
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in at_work:
+                process.kill()
 
 
 async def _run(pool: ProcessPoolExecutor, function: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 SIGN_OUT, SIGNED_OUT = "/sign-out", "/signed-out"
 CSRF_HEADER = "X-CSRF-Token"
 _SAFE = ("GET", "HEAD", "OPTIONS")  # change nothing (RFC 9110, section 9.2.1); any other method must prove itself
+_LAST_ANSWERS = 1.0  # seconds for them when the workbench ends; a person waits at the terminal
 _SESSION = web.RequestKey("session", Session)
 
 
@@ -68,7 +69,7 @@ def runner(app: web.Application) -> web.AppRunner:
     """Serves `app` without aiohttp's own log: it would hold one-time tokens, and requests that cannot be read."""
     quiet = logging.getLogger(f"{__name__}.http")
     quiet.disabled = True
-    return web.AppRunner(app, access_log=None, logger=quiet)
+    return web.AppRunner(app, access_log=None, logger=quiet, shutdown_timeout=_LAST_ANSWERS)
 
 
 def person(request: web.Request) -> Person:

@@ -20,6 +20,10 @@ const VIEWS = [
 
 async function start() {
   themes();
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault(); // the address names the view
+    $("main").focus();
+  });
   let state;
   try {
     state = await connect();
@@ -90,10 +94,12 @@ function tabs(state) {
   }
   $("main").setAttribute("role", "tabpanel");
   list.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
     const all = [...list.children];
-    const next = all[(all.indexOf(document.activeElement) + step + all.length) % all.length];
+    const at = all.indexOf(document.activeElement);
+    const wanted = { ArrowRight: at + 1, ArrowLeft: at - 1 + all.length, Home: 0, End: all.length - 1 }[event.key];
+    if (wanted === undefined) return;
+    event.preventDefault();
+    const next = all[wanted % all.length];
     next.focus();
     views.open(next.dataset.view);
   });

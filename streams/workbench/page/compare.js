@@ -29,11 +29,12 @@ export function compare(state) {
   const asked = (select) => (select.value === DRAFT ? draft.asked : { id: select.value });
 
   async function run() {
+    if (!sides[1].value) return; // it runs when the lists are there
     const wanted = { text: sample.text, event: sample.event, known: sample.known };
     fill(differences, el("p", { class: "busy" }, "Comparing …"));
     try {
       const [before, after] = await Promise.all(sides.map((select) => post("/api/try", { draft: asked(select), sample: wanted })));
-      fill(pair, side(before, after, wanted.text), side(after, before, wanted.text));
+      fill(pair, side(title(sides[0]), before, after, wanted.text), side(title(sides[1]), after, before, wanted.text));
       const found = await post("/api/compare", { before: asked(sides[0]), after: asked(sides[1]), corpus: withCorpus.checked });
       fill(differences, ...shown(found));
     } catch (error) {
@@ -45,10 +46,13 @@ export function compare(state) {
     (trial.explanation?.strings ?? []).flatMap((each) => each.candidates).filter((each) => each.fate === "kept" || each.fate === "allowed");
   const same = (a, b) => a.place[0] === b.place[0] && a.place[1] === b.place[1] && a.type === b.type && a.fate === b.fate;
 
-  function side(own, other, text) {
+  /** Two sets may have one name and version: the draft has those of the set that it began as. */
+  const title = (select) => select.selectedOptions[0].textContent;
+
+  function side(called, own, other, text) {
     if (!own.explanation) {
       const why = own.objection || own.problems.map((each) => `${each.file}:${each.line} ${each.what}`).join("\n");
-      return el("div", {}, el("h3", {}, own.rule_set || "with errors"), el("p", { class: "objection" }, why));
+      return el("div", {}, el("h3", {}, called), el("p", { class: "objection" }, why));
     }
     const others = standing(other);
     const marks = standing(own).map((each) => {
@@ -62,7 +66,7 @@ export function compare(state) {
         tip: () => tip(each),
       };
     });
-    return el("div", {}, el("h3", {}, own.rule_set), el("pre", { class: "shown", tabindex: "0", "aria-label": own.rule_set }, marked(text, marks)));
+    return el("div", {}, el("h3", {}, called), el("pre", { class: "shown", tabindex: "0", "aria-label": called }, marked(text, marks)));
   }
 
   function shown(found) {

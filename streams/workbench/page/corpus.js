@@ -2,9 +2,9 @@
 
 import { get, post, put, remove, told } from "./api.js";
 import { draft } from "./draft.js";
-import { el, field, fill, say, table } from "./dom.js";
+import { counted, el, field, fill, say, table } from "./dom.js";
 import { marked } from "./spans.js";
-import { length, pointsBefore } from "./text.js";
+import { length, pointsBefore, slicer } from "./text.js";
 
 export function corpus(state, views) {
   const against = el("select", { "aria-label": "Compare with" });
@@ -12,9 +12,12 @@ export function corpus(state, views) {
   const list = el("ul", { class: "samples" });
   const shown = el("pre", { class: "shown labelled", tabindex: "0", "aria-label": "Labelled sample" });
   const tools = el("div", { class: "bar" });
+  const kinds = el("div", { class: "bar" });
   const labels = el("ul", { class: "labels" });
-  const hint = el("p", {}, "Select text in the sample, then say what it is; or type a value, to label it wherever it stands.");
+  const hint = el("p", {}, "Choose a sample to label what must be found in it.");
   const value = el("input", { type: "text", autocomplete: "off", spellcheck: "false" });
+  const how = field("a value", value, "Select text in the sample, or type a value to label it wherever it stands; then say what it is.");
+  const desk = el("div", { hidden: true }, tools, shown, how, kinds, labels);
   let current = null;
   let selected = null;
 
@@ -31,14 +34,14 @@ export function corpus(state, views) {
             el(
               "button",
               { type: "button", "aria-pressed": String(each.id) === String(current?.id) ? "true" : "false", onclick: () => open(each.id) },
-              `${each.id} · ${each.labels} labels${each.complete ? " · complete" : ""}`,
+              `${each.id} · ${counted(each.labels, "label")}${each.complete ? " · complete" : ""}`,
               el("small", {}, each.preview),
             ),
           ),
         ),
         found.samples.length === 0 && el("li", {}, "No samples yet: add one from the Tune view."),
       );
-      fillSets(against);
+      await fillSets(against);
     } catch (error) {
       say(told(error), "bad");
     }
@@ -70,27 +73,36 @@ export function corpus(state, views) {
   const path = (what) => `/api/corpus/samples/${encodeURIComponent(current.id)}${what}`;
 
   function show() {
+    const slice = slicer(current.text);
     const marks = current.spans.map((each) => ({
       ...each,
-      label: `${each.type} ${each.start} to ${each.end}`,
+      label: `${each.type} ${slice(each.start, each.end)}`,
       tip: () => [el("strong", {}, each.type), el("div", {}, each.q || "gold")],
     }));
+    hint.hidden = true;
+    desk.hidden = false;
     fill(shown, marked(current.text, marks));
     const types = state.types.map((type) =>
-      el("button", { type: "button", class: `key ${type}`, disabled: !selected && !value.value.trim(), onclick: () => label(type) }, type),
+      el("button", { type: "button", class: `chip ${type}`, disabled: !selected && !value.value.trim(), onclick: () => label(type) }, type),
     );
     fill(
       tools,
-      el("strong", {}, `Sample ${current.id}`),
-      types,
+      el("h3", {}, `Sample ${current.id}`),
       el("button", { type: "button", onclick: () => accept() }, "Accept what the draft finds"),
       el("button", { type: "button", onclick: () => tryIt() }, "Try it"),
       el("button", { type: "button", class: "danger", onclick: () => drop() }, "Remove"),
     );
+    fill(kinds, types);
     fill(
       labels,
       current.spans.map((each) =>
-        el("li", {}, `${each.type} ${each.start}:${each.end} `, el("button", { type: "button", onclick: () => unlabel(each) }, "take away")),
+        el(
+          "li",
+          {},
+          el("span", { class: `chip ${each.type}` }, each.type),
+          el("code", {}, slice(each.start, each.end)),
+          el("button", { type: "button", "aria-label": `Take the label ${each.type} ${slice(each.start, each.end)} away`, onclick: () => unlabel(each) }, "Take away"),
+        ),
       ),
     );
   }
@@ -111,7 +123,7 @@ export function corpus(state, views) {
 
   /** Types can be chosen when there is something to label. */
   function allow() {
-    for (const button of tools.querySelectorAll("button.key")) button.disabled = !selected && !value.value.trim();
+    for (const button of kinds.querySelectorAll("button.chip")) button.disabled = !selected && !value.value.trim();
   }
 
   function before(node, offset) {
@@ -150,9 +162,8 @@ export function corpus(state, views) {
     try {
       await remove(path(""));
       current = null;
-      fill(shown);
-      fill(tools);
-      fill(labels);
+      hint.hidden = false;
+      desk.hidden = true;
       load();
     } catch (error) {
       say(told(error), "bad");
@@ -162,6 +173,7 @@ export function corpus(state, views) {
   async function run() {
     fill(results, el("p", { class: "busy" }, "Running the corpus …"));
     try {
+      if (!against.value) await fillSets(against); // somebody was quicker than the list
       const found = await post("/api/corpus/run", { draft: draft.asked, against: { id: against.value } });
       fill(results, ...outcome(found, open));
     } catch (error) {
@@ -191,7 +203,7 @@ export function corpus(state, views) {
           results,
         ),
         el("section", { "aria-label": "Samples" }, el("h2", {}, "Samples"), list),
-        el("section", { "aria-label": "Sample" }, el("h2", {}, "Label"), hint, field("a value", value), tools, shown, labels),
+        el("section", { "aria-label": "Sample" }, el("h2", {}, "Label"), hint, desk),
       )
     : el("p", { class: "empty" }, "There is no corpus: start the workbench with --corpus team.ndjson.");
   return {
@@ -254,7 +266,7 @@ function mistakes(found, open, note) {
         "li",
         {},
         el("button", { type: "button", onclick: () => open(each.id) }, String(each.id)),
-        el("span", { class: `key ${each.type}` }, each.type),
+        el("span", { class: `chip ${each.type}` }, each.type),
         el("code", {}, each.context),
         note(each) && el("em", {}, note(each)),
       ),

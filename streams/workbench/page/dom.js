@@ -20,6 +20,9 @@ export function fill(parent, ...children) {
   return parent;
 }
 
+/** `1 error`, `2 errors`. */
+export const counted = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
+
 export const $ = (id) => document.getElementById(id);
 
 /** A labelled field. */

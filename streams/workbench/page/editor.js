@@ -4,7 +4,8 @@ import { el, fill } from "./dom.js";
 
 const LINE = 20; // pixels, as in style.css
 const TOKEN = /(#.*$)|("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')|(^\s*-?\s*[\w$.*-]+(?=\s*:))|([\w-]+(?=:\s))|(«[^»]*»)/gm;
-const KINDS = ["comment", "string", "key", "key", "example"];
+const PLACE = /^\w+(\.\w+)+: /; // of a problem in the file: at its line it needs none
+const KINDS = ["comment", "string", "name", "name", "example"];
 
 /** Makes one; `changed(text)` is called with every edit. */
 export function editor(changed) {
@@ -40,7 +41,9 @@ export function editor(changed) {
     changed(area.value);
   });
   area.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.isComposing) keepIndentation(event, area);
+    if (event.isComposing || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (event.key === "Enter") keepIndentation(event, area);
+    if (event.key === "Backspace") stepBack(event, area);
   });
 
   return {
@@ -100,15 +103,31 @@ function line(text, problem) {
     position = match.index + match[0].length;
   }
   pieces.push(text.slice(position));
-  const told = problem && el("span", { class: "problem" }, `  ${problem.what}`);
+  const told = problem && el("span", { class: "problem" }, `  ${problem.what.replace(PLACE, "")}`);
   return el("div", { class: problem ? `line ${problem.severity}` : "line" }, pieces, told, text || told ? "" : " ");
 }
 
-/** A new line begins where the one before it did; through the browser's own undo. */
+/** A new line begins where the one before it did, behind `- name: …` two further; through the browser's own undo. */
 function keepIndentation(event, area) {
-  const before = area.value.slice(0, area.selectionStart);
-  const indentation = /[ ]*(- )?/.exec(before.slice(before.lastIndexOf("\n") + 1))[0].replace("- ", "  ");
-  if (!indentation) return;
+  const before = lineBefore(area);
+  const [indentation] = /^ */.exec(before);
+  const deeper = /^ *- [\w-]+:(\s|$)/.test(before) ? "  " : "";
+  if (!indentation && !deeper) return;
   event.preventDefault();
-  document.execCommand("insertText", false, `\n${indentation}`);
+  document.execCommand("insertText", false, `\n${indentation}${deeper}`);
+}
+
+/** Backspace in the indentation takes a level away. */
+function stepBack(event, area) {
+  const { selectionStart: at, selectionEnd: end } = area;
+  if (at !== end || !/^( {2})+$/.test(lineBefore(area))) return;
+  event.preventDefault();
+  area.setSelectionRange(at - 2, at);
+  document.execCommand("delete");
+}
+
+/** The line of the caret, up to it. */
+function lineBefore(area) {
+  const before = area.value.slice(0, area.selectionStart);
+  return before.slice(before.lastIndexOf("\n") + 1);
 }

@@ -2,7 +2,7 @@
 
 import { get, told } from "./api.js";
 import { chart, KEPT } from "./chart.js";
-import { el, fill, table } from "./dom.js";
+import { counted, el, fill, table } from "./dom.js";
 
 const EVERY = 2000;
 
@@ -41,7 +41,7 @@ export function live() {
   }
 
   function show(found) {
-    fill(state, found.workers ? `${found.workers} workers answer.` : "No worker answers at the ports of these settings; name them: --worker URL.");
+    fill(state, found.workers ? `${counted(found.workers, "worker")} ${found.workers === 1 ? "answers" : "answer"}.` : "No worker answers at the ports of these settings; name them: --worker URL.");
     fill(
       grid,
       CHARTS.map(([title, counter, isRate]) => {

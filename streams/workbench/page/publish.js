@@ -81,10 +81,11 @@ export function publish(state, views) {
       const outcome = await post(path, body);
       say(outcome.changed ? done : "Nothing to do: it is so already");
       force.checked = false;
+      reason.value = ""; // the next change has another
       await load();
       views.sets();
     } catch (error) {
-      fill(refused, el("p", { class: "objection" }, told(error)), el("ul", {}, error.shortcomings?.map((each) => el("li", {}, each))));
+      fill(refused, ...objections(error));
     }
   }
 
@@ -123,7 +124,7 @@ export function publish(state, views) {
     el("fieldset", {}, el("legend", {}, "into"), stages.map((each) => el("label", { class: "check", for: each.id }, each, STAGES[each.value]))),
     field("canary tenants", tenants),
     field("reason", reason, "It stands in the history and on the audit log."),
-    el("label", { class: "check" }, force, "although checks fail; what failed is recorded"),
+    el("label", { class: "check" }, force, "Publish although checks fail; what failed is recorded"),
     el("button", { type: "submit", class: "primary" }, "Publish"),
     refused,
   );
@@ -135,6 +136,16 @@ export function publish(state, views) {
     el("section", { "aria-label": "History" }, history),
   );
   return { view, shown: load };
+}
+
+/** Why a set was not published: what can be forced says how, in this page's words. */
+function objections(error) {
+  if (!error.shortcomings?.length) return [el("p", { class: "objection" }, told(error))];
+  return [
+    el("p", { class: "objection" }, `${error.message}:`),
+    el("ul", {}, error.shortcomings.map((each) => el("li", {}, each))),
+    el("p", {}, "Mend it; or tick that it shall be published although checks fail."),
+  ];
 }
 
 const STAGES = {

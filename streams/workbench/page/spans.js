@@ -3,6 +3,9 @@
 import { $, el } from "./dom.js";
 import { slicer } from "./text.js";
 
+let described = null; // the mark whose tooltip is shown
+let leaving;
+
 /** The text as nodes; marks are `{start, end, type, tip, label, class, onclick}` in code points, and do not overlap. */
 export function marked(text, marks) {
   const slice = slicer(text);
@@ -18,15 +21,16 @@ export function marked(text, marks) {
           class: `${mark.type} ${mark.class || ""}`,
           tabindex: "0",
           "aria-label": mark.label,
-          role: "button",
+          role: mark.onclick ? "button" : "note",
           onmouseenter: (event) => show(event.currentTarget, mark.tip),
           onfocus: (event) => show(event.currentTarget, mark.tip),
-          onmouseleave: hide,
-          onblur: hide,
+          onmouseleave: hideSoon,
+          onblur: hideTip,
           onclick: mark.onclick,
           onkeydown: (event) => {
-            if (event.key === "Escape") hide();
-            if (event.key === "Enter") mark.onclick?.(event);
+            if (!mark.onclick || (event.key !== "Enter" && event.key !== " ")) return;
+            event.preventDefault();
+            mark.onclick(event);
           },
         },
         mark.text ?? slice(mark.start, mark.end),
@@ -78,7 +82,7 @@ export function source(each) {
 export function tip(each) {
   return [
     el("strong", {}, each.type),
-    el("span", {}, ` ${score(each)}`),
+    el("span", {}, ` score ${score(each)}`),
     el("div", {}, source(each)),
     el("div", {}, fate(each)),
   ];
@@ -87,9 +91,16 @@ export function tip(each) {
 function show(target, content) {
   const box = $("tip");
   if (!content) return;
+  clearTimeout(leaving);
+  described = target;
   box.replaceChildren(...content().flat());
   box.hidden = false;
   target.setAttribute("aria-describedby", "tip");
+  put(box, target);
+}
+
+/** Above its mark, or below where there is no room. */
+function put(box, target) {
   const place = target.getBoundingClientRect();
   const size = box.getBoundingClientRect();
   const left = Math.max(8, Math.min(place.left, innerWidth - size.width - 8));
@@ -98,8 +109,25 @@ function show(target, content) {
   box.style.top = `${above > 8 ? above : place.bottom + 6}px`;
 }
 
-function hide() {
+/** Also for whoever shows another text: a mark that is gone says no more that the pointer has left it. */
+export function hideTip() {
+  clearTimeout(leaving);
+  described = null;
   $("tip").hidden = true;
 }
 
-addEventListener("scroll", hide, true);
+/** The pointer may go on to the tooltip, to read or copy it. */
+function hideSoon() {
+  leaving = setTimeout(hideTip, 200);
+}
+
+/** A mark that the keyboard has gone to may have been scrolled into view for it. */
+function scrolled() {
+  if (described && described === document.activeElement) put($("tip"), described);
+  else hideTip();
+}
+
+addEventListener("scroll", scrolled, true);
+addEventListener("keydown", (event) => event.key === "Escape" && hideTip());
+$("tip").addEventListener("mouseenter", () => clearTimeout(leaving));
+$("tip").addEventListener("mouseleave", hideTip);

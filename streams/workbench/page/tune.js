@@ -3,12 +3,12 @@
 import { get, post, put, told } from "./api.js";
 import { draft } from "./draft.js";
 import { editor } from "./editor.js";
-import { el, field, fill, later, oneAtATime, say, table } from "./dom.js";
+import { counted, el, field, fill, later, oneAtATime, say, table } from "./dom.js";
 import { drawSealed } from "./sealed.js";
-import { fate, marked, score, source, tip } from "./spans.js";
+import { fate, hideTip, marked, score, source, tip } from "./spans.js";
 import { indented, pointsBefore, slicer } from "./text.js";
 
-const TYPING = 60; // ms without a key before the sample is tried
+const TYPING = 15; // ms without a key before the sample is tried: several at once are one
 const PAUSE = 900; // ms without a key before lint is asked, which takes seconds
 const FIELDS = "zz-fields.yaml"; // behind the files that the rule set has
 const EXAMPLE = '{"tenant":"acme","host":{"name":"UTICA"},"message":"UTICA logged on from 10.20.1.2 as \\\\\\\\UTICA\\\\c$"}';
@@ -23,7 +23,8 @@ export function tune(state, views) {
   const title = el("h3", { id: "problems-title" });
   const save = el("button", { type: "button", onclick: () => saved(state) }, "Save to disk");
   const revert = el("button", { type: "button", onclick: () => reverted() }, "Revert");
-  const text = el("textarea", { class: "sample", spellcheck: "false", rows: "5", "aria-label": "Sample: an event or a text" });
+  const drop = el("button", { type: "button", onclick: () => dropFile() }, "Remove file …");
+  const text = el("textarea", { class: "sample", spellcheck: "false", autocomplete: "off", rows: "5", "aria-label": "Sample: an event or a text" });
   const event = el("input", { type: "checkbox" });
   const known = el("input", { type: "text", placeholder: "utica, web-7", autocomplete: "off", spellcheck: "false" });
   const before = el("pre", { class: "shown", id: "before", tabindex: "0", "aria-label": "Before" });
@@ -32,6 +33,7 @@ export function tune(state, views) {
   const took = el("output", { id: "took" });
   const facts = el("div", { class: "facts", "aria-live": "polite" });
   const candidates = el("div", {});
+  let shown = null; // the text that Before shows
   let lint = [];
   let flaws = [];
 
@@ -44,13 +46,12 @@ export function tune(state, views) {
         const pressed = file.name === draft.current ? "true" : "false";
         return el("button", { type: "button", "aria-pressed": pressed, onclick: () => draft.show(file.name) }, label);
       }),
-      el("button", { type: "button", class: "quiet", onclick: () => newFile() }, "+ file"),
-      draft.files.length > 1 && el("button", { type: "button", class: "quiet", onclick: () => dropFile() }, "− file"),
     );
     save.hidden = !state.disk;
     save.disabled = draft.id !== "disk" || !draft.dirty || !state.person.may_change;
     save.title = draft.id === "disk" ? "" : "Open the rules on disk to save there";
     revert.disabled = !draft.dirty;
+    drop.disabled = draft.files.length < 2;
   }
 
   const problems = () => (flaws.length ? flaws : lint);
@@ -59,7 +60,7 @@ export function tune(state, views) {
     const found = problems();
     own.mark(found.filter((each) => each.file === draft.current));
     const errors = found.filter((each) => each.severity === "error").length;
-    title.textContent = found.length ? `${errors} errors, ${found.length - errors} warnings` : "No problems";
+    title.textContent = found.length ? `${counted(errors, "error")}, ${counted(found.length - errors, "warning")}` : "No problems";
     fill(
       list,
       found.slice(0, 100).map((each) =>
@@ -108,9 +109,11 @@ export function tune(state, views) {
   const inspectSoon = later(PAUSE, inspect);
 
   function showTrial(trial, wanted) {
-    objection.textContent = trial.objection || (trial.problems.length ? "The rules have errors: this is how it was before them." : "");
+    objection.textContent = trial.objection || (trial.problems.length ? "The rules have errors: mend them to see what they find." : "");
     document.getElementById("identity").textContent = trial.rule_set || "with errors";
-    if (!trial.explanation) return;
+    hideTip();
+    if (!trial.explanation) return shown === wanted.text ? undefined : showPlain(wanted.text);
+    shown = wanted.text;
     took.textContent = `· ${trial.milliseconds.toFixed(0)} ms`;
     const found = trial.explanation.strings.flatMap((each) => each.candidates.map((one) => ({ ...one, string: each })));
     const standing = found.filter((each) => each.fate === "kept" || each.fate === "allowed");
@@ -128,6 +131,14 @@ export function tune(state, views) {
     showCandidates(found);
     const learned = trial.explanation.learned.map((each) => `${each.value} (${each.type})`).join(", ");
     fill(facts, learned && el("p", {}, `Learned from it, and found anywhere from now on: ${learned}`));
+  }
+
+  /** A text that could not be tried: findings of the one before it would mislead. */
+  function showPlain(text) {
+    shown = text;
+    took.textContent = "";
+    fill(before, text);
+    for (const each of [after, facts, candidates]) fill(each);
   }
 
   function showCandidates(found) {
@@ -162,7 +173,7 @@ export function tune(state, views) {
     );
     fill(
       facts,
-      el("p", {}, `${where}${string.is_key ? " (a name)" : ""}: ${rule}; ${string.candidates.length} candidates.`),
+      el("p", {}, `${where}${string.is_key ? " (a name)" : ""}: ${rule}; ${counted(string.candidates.length, "candidate")}.`),
       string.path && !string.is_key && !string.field && selector && form,
     );
   }
@@ -190,6 +201,7 @@ export function tune(state, views) {
     if (!name) return;
     if (draft.files.some((file) => file.name === name)) return say("There is a file of that name", "bad");
     draft.add(name, "recognizers:\n");
+    own.go(2);
   }
 
   function dropFile() {
@@ -249,7 +261,7 @@ export function tune(state, views) {
     el(
       "section",
       { "aria-label": "Rules" },
-      el("div", { class: "bar" }, el("h2", {}, "Rules"), save, revert),
+      el("div", { class: "bar" }, el("h2", {}, "Rules"), el("button", { type: "button", onclick: () => newFile() }, "New file …"), drop, revert, save),
       files,
       own.box,
       title,
@@ -265,7 +277,7 @@ export function tune(state, views) {
       el("div", { class: "pair" }, el("div", {}, el("h3", {}, "Before"), before), el("div", {}, el("h3", {}, "After ", took), after)),
       facts,
       el("details", {}, el("summary", {}, "Why: every candidate, and what became of it"), candidates),
-      el("p", { class: "legend" }, state.types.map((type) => el("span", { class: `key ${type}` }, type))),
+      el("p", { class: "legend" }, state.types.map((type) => el("span", { class: `chip ${type}` }, type))),
     ),
   );
 

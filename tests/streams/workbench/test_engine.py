@@ -60,6 +60,21 @@ def test_a_process_that_ends_is_started_anew() -> None:
         own.close()
 
 
+def test_closing_ends_what_is_under_way() -> None:
+    """Whoever ends the workbench waits for no lint."""
+
+    async def closed_at_work() -> None:
+        own = Engine()
+        await own.thorough(pid)  # its process is there
+        slow = asyncio.ensure_future(own.thorough(time.sleep, 600))
+        await asyncio.sleep(0.5)
+        own.close()
+        with pytest.raises((UserError, asyncio.CancelledError)):
+            await slow
+
+    asyncio.run(closed_at_work())
+
+
 def test_the_processes_end_with_a_workbench_that_is_killed() -> None:
     """Nobody is left to end them."""
     code = "from tests.streams.workbench.test_engine import pids; pids()"
