@@ -70,6 +70,8 @@ def _tree(tokens: Sequence[Token]) -> _Tree:
             before, others = groups.pop()
         elif token.text.startswith(LOOK_AROUND):  # once it has looked it is not gone back into
             inner = token.text[4 if token.text.startswith("(?<") else 3 : -1]
+            if r"\K" in inner:  # a match that begins before the last one ended: there may be no end of them
+                raise UncertainError
             last = _Tree(1, _tree(list(tokenised(inner))).nodes)
         else:
             last = _Tree(1, 1)

@@ -29,7 +29,7 @@ from scrubbers.expressions import (
     sample,
     tree,
 )
-from scrubbers.rules import REGEX_FLAGS
+from scrubbers.rules import REGEX_FLAGS, UNENDED
 
 _HARMLESS = 1_000  # attempts from one start on: whatever the text, that is well below a millisecond
 _SHORT = 48  # characters of a first text: enough for what grows exponentially to take hours
@@ -195,6 +195,6 @@ def _seconds(run: Callable[[str, float], object], text: str, limit: float) -> fl
     started = time.thread_time()
     try:
         run(text, limit)
-    except TimeoutError:
+    except UNENDED:
         return None
     return time.thread_time() - started

@@ -17,7 +17,7 @@ from scrubbers.context import raised, supportive
 from scrubbers.entities import Finding
 from scrubbers.findings import Patience, RuleFailure, Settler, apart
 from scrubbers.prefilter import Prefilter
-from scrubbers.rules import REGEX_FLAGS, Recogniser, RuleSet
+from scrubbers.rules import REGEX_FLAGS, UNENDED, Recogniser, RuleSet
 from scrubbers.validators import VALIDATORS, Validator
 from scrubbers.widened import Widened, widen
 
@@ -142,7 +142,7 @@ def _matches(expression: _Expression, text: str, ends: Sequence[int] | None) -> 
             spans = _everywhere(expression, text)
         else:
             spans = _around(expression, expression.near, text, ends)
-    except TimeoutError:
+    except UNENDED:
         expression.patience.lose()
         raise RuleFailure(recogniser.name) from None
     if not spans:

@@ -11,7 +11,7 @@ import regex
 from scrubbers import hostnames
 from scrubbers.addresses import parse_ip
 from scrubbers.entities import EntityType, Finding
-from scrubbers.rules import REGEX_FLAGS, Allow, RuleSet
+from scrubbers.rules import REGEX_FLAGS, UNENDED, Allow, RuleSet
 
 DEFAULT_THRESHOLD = 0.4
 _INNER = frozenset({EntityType.COMPUTER_NAME, EntityType.DOMAIN_NAME, EntityType.USER_NAME, EntityType.IP_ADDRESS})
@@ -99,7 +99,7 @@ class _Allowed:
             return True
         try:
             return any(pattern.fullmatch(value, timeout=self._patience.seconds) for pattern in self._patterns)
-        except TimeoutError:
+        except UNENDED:
             self._patience.lose()
             raise RuleFailure(self.name) from None
 

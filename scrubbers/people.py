@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import msgspec
 
-from scrubbers import persons
+from scrubbers import persons, rules
 from scrubbers.entities import EntityType, Finding
 
 RULE = "contact"
@@ -172,9 +172,23 @@ def _names(held: _Tenant, text: str, digest: Digest) -> Iterator[Finding]:
     index = 0
     while index < len(words):
         count = _length_at(held, words, index, text, digest) if _begins(held, words[index][0], digest) else 0
-        if count:
+        if count and _is_written_as_name(words[index : index + count], text):
             yield Finding(words[index][1], words[index + count - 1][2], EntityType.PERSON, 1.0, RULE)
         index += max(1, count)
+
+
+def _is_written_as_name(words: Sequence[_Word], text: str) -> bool:
+    """Whether a form may stand there: one of ordinary words only (`I may`, `a post`, `mark post`) needs more than them.
+
+    Initials need their dots or a comma, names their capitals; whoever is called `I. May` must not shred English.
+    """
+    ordinary = rules.load().learning.never
+    if any(len(word) > 1 and word not in ordinary and word not in persons.PARTICLES for word, _, _ in words):
+        return True
+    initials = [end for word, _, end in words if len(word) == 1]
+    if not initials:
+        return all(text[start].isupper() for word, start, _ in words if word not in persons.PARTICLES)
+    return "," in text[words[0][1] : words[-1][2]] or all(text[end : end + 1] == "." for end in initials)
 
 
 def _length_at(held: _Tenant, words: Sequence[_Word], index: int, text: str, digest: Digest) -> int:

@@ -10,11 +10,11 @@ from typing import Any
 
 import hyperscan
 
+from scrubbers.tokens import SAME_LETTERS
+
 _FLAGS = (
     hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_DOTALL | hyperscan.HS_FLAG_MULTILINE | hyperscan.HS_FLAG_ALLOWEMPTY
 )
-# The `regex` module ignores the case of these too: dotted I, long s, Kelvin sign.
-_SAME_LETTERS = {"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"}
 _Flagged = Mapping[int, tuple[str, int]]  # expressions with their flags
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
@@ -51,7 +51,7 @@ def _collect(number: int, start: int, end: int, flags: int, context: Any) -> Non
 def _as_bytes(text: str) -> bytes:
     if text.isascii():
         return text.encode()
-    for letter, same in _SAME_LETTERS.items():
+    for letter, same in SAME_LETTERS.items():
         text = text.replace(letter, same)
     return _NOT_ASCII.sub("\x80", text).encode("latin-1")
 

@@ -15,7 +15,7 @@ from presidio_analyzer.nlp_engine import NoOpNlpEngine
 from scrubbers.context import raised, supportive
 from scrubbers.entities import EntityType, Finding
 from scrubbers.findings import MATCH_SECONDS, RuleFailure, Settler
-from scrubbers.rules import REGEX_FLAGS, Recogniser, RuleSet
+from scrubbers.rules import REGEX_FLAGS, UNENDED, Recogniser, RuleSet
 from scrubbers.validators import VALIDATORS
 
 LANGUAGE = "en"  # Presidio wants one; the expressions are for no language in particular
@@ -102,7 +102,7 @@ class _Strict:
     def finditer(self, text: str, timeout: float) -> Any:  # noqa: ARG002 - Presidio's 60 s are too long
         try:
             return iter(list(self._compiled.finditer(text, timeout=MATCH_SECONDS)))
-        except TimeoutError:
+        except UNENDED:
             raise RuleFailure(self._name) from None
 
 

@@ -26,6 +26,7 @@ SHIPPED = Path(__file__).parent / "rules"
 _LEARNING = SHIPPED / "learning.yaml"
 OPEN_MARK, CLOSE_MARK = "«", "»"  # around what an example's rule must find
 REGEX_FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE  # Presidio's own
+UNENDED = (TimeoutError, MemoryError)  # of a match: one that calls itself may be out of memory before its time
 
 
 class Pattern(msgspec.Struct, frozen=True):

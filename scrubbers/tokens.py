@@ -11,12 +11,15 @@ import msgspec
 
 # One byte a character, this one for all outside ASCII: Hyperscan's Unicode classes take minutes to compile.
 _OTHER = r"\x80"
+# But these, which the `regex` module takes for the same without case: dotted I, dotless i, long s, Kelvin sign.
+SAME_LETTERS = {"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"}
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 LOOK_AROUND = ("(?=", "(?!", "(?<=", "(?<!")
 OPENINGS = ("(?:", "(?i:", "(?-i:")
 _GROUP = re.compile(r"\((?:\?(?:-?i)?:|\?P?<\w+>)?")
 _REPEAT = re.compile(r"\{(?P<least>\d*)(?P<most>,\d*)?\}")
+_POSIX = re.compile(r"\[:[^\]]*:\]")  # `[:alpha:]`, inside a class
 _PLAIN_ESCAPES = frozenset("dDwWsStnrf")
 _ZERO_WIDTH_ESCAPES = frozenset({r"\K", r"\b", r"\B", r"\A", r"\Z", r"\z", r"\m", r"\M"})
 _ZERO_WIDTH = _ZERO_WIDTH_ESCAPES | {"^", "$"}
@@ -85,11 +88,14 @@ def most_of(repeat: str) -> float:
 
 def class_of_bytes(text: str) -> str:
     """A class of bytes that matches at least as much."""
+    if _POSIX.search(text):
+        raise UncertainError  # to Hyperscan it is ASCII's
     escapes = re.findall(r"\\(.)", text, re.DOTALL)
     if any(letter.isalnum() and letter not in _PLAIN_ESCAPES for letter in escapes):
         raise UncertainError
     if not text.startswith("[^"):
         others = _OTHER if not text.isascii() or any(letter in "dDwWsS" for letter in escapes) else ""
+        others += "" if text.isascii() else "".join(SAME_LETTERS.values())  # which a range may take in
         return f"[{others}{_NOT_ASCII.sub('', text[1:])}"
     if not text.isascii():
         raise UncertainError
@@ -101,7 +107,10 @@ def class_length(text: str) -> int:
     position = 2 if text[1:2] == "^" else 1
     position += text[position : position + 1] == "]"
     while position < len(text) and text[position] != "]":
-        position += 2 if text[position] == "\\" else 1
+        if (posix := _POSIX.match(text, position)) is not None:
+            position = posix.end()
+        else:
+            position += 2 if text[position] == "\\" else 1
     return position + 1
 
 
@@ -123,7 +132,11 @@ def _next(rest: str) -> tuple[str, int]:
         return class_of_bytes(rest[:length]), length
     if rest[0] == "{":
         return _repeat(rest)
-    return rest[0] if rest[0].isascii() else _OTHER, 1
+    return _byte(rest[0]), 1
+
+
+def _byte(letter: str) -> str:
+    return letter if letter.isascii() else SAME_LETTERS.get(letter, _OTHER)
 
 
 def _escape(rest: str) -> tuple[str, int]:
@@ -134,7 +147,7 @@ def _escape(rest: str) -> tuple[str, int]:
         return class_of_bytes(f"[{token}]"), 2
     if token[1:].isalnum():
         raise UncertainError
-    return token if token.isascii() else _OTHER, 2
+    return token if token.isascii() else _byte(token[1]), 2
 
 
 def _repeat(rest: str) -> tuple[str, int]:

@@ -16,7 +16,7 @@ from scrubbers.entities import Finding
 from scrubbers.event import Path
 from scrubbers.findings import MATCH_SECONDS, RuleFailure, Settler, apart, resolved
 from scrubbers.recognise import field_findings
-from scrubbers.rules import REGEX_FLAGS, FieldRule, Pattern, Recogniser, RuleSet
+from scrubbers.rules import REGEX_FLAGS, UNENDED, FieldRule, Pattern, Recogniser, RuleSet
 from scrubbers.selectors import Selectors
 from scrubbers.validators import VALIDATORS, Validator
 
@@ -182,10 +182,10 @@ def _matches(expression: _Expression, text: str, *, keys: bool) -> Iterator[Trac
     rule, pattern = expression.recogniser, expression.pattern
     try:
         spans = [match.span() for match in expression.compiled.finditer(text, timeout=MATCH_SECONDS)]
-    except TimeoutError:
+    except UNENDED:
         raise RuleFailure(rule.name) from None
     for start, end in spans:
-        if start == end:
+        if start >= end:
             continue
         finding = Finding(start, end, rule.supported_entity, pattern.score, rule.name)
         traced = Traced(finding, Source.EXPRESSION, pattern.name, pattern.score, validator=rule.validator)

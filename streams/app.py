@@ -13,7 +13,7 @@ from scrubbers.known import KnownEntities
 from scrubbers.published import RuleSetRefused
 from scrubbers.rules import RuleSet
 from scrubbers.scrub import Scrubber
-from streams.audit import AuditLog
+from streams.audit import Action, AuditLog, Detail, Event
 from streams.auditor import STAGE, Auditor, knowledge_of
 from streams.canary import CanaryWatch
 from streams.config import Settings
@@ -69,7 +69,12 @@ def assemble(settings: Settings, keyring: Keyring, *, slot: int, identity: str) 
         notices=notices,
         worker=identity,
     )
-    contacts = ContactLane(settings, keyring, contracts, metrics, known, telemetry.keys_changed)
+    audit = AuditLog(settings, keyring.audit_key())
+
+    def record(action: Action, tenant: str, detail: Detail) -> None:
+        audit.append(Event(f"worker:{identity}", action, tenant=tenant, detail=detail))
+
+    contacts = ContactLane(settings, keyring, contracts, metrics, known, telemetry.keys_changed, record)
     canaries = CanaryWatch(settings, keyring, contracts, known.known.values, telemetry.rules_of)
     auditor = Auditor(settings, knowledge_of(known, keyring, telemetry.rules_of), canaries, metrics)
     tables = app.followed = Tables(

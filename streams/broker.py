@@ -7,6 +7,7 @@ Jars come from Maven Central by the pom in deploy/kafka; data and logs stay in a
 import hashlib
 import logging
 import os
+import random
 import shutil
 import signal
 import socket
@@ -26,6 +27,8 @@ from schemas.errors import UNDECODABLE, UserError
 from streams.system import end_with_parent, need_programs
 
 USER_KAFKA = "RMM_SCRUB_KAFKA"
+# Below those that Linux gives to outgoing connections: such a one could take a port before its server does.
+_SERVED = range(20_000, 32_000)
 READY_SECONDS = 90.0  # a cold start on two busy cores took 12 s
 STOP_SECONDS = 30.0
 _STATE = "broker.json"
@@ -169,10 +172,20 @@ def _configure(folder: Path, classpath: str) -> int:
 def free_run(count: int) -> int:
     """The first of so many free ports in a row: worker n of a supervisor takes the n-th."""
     for _ in range(1_000):
-        [first] = free_ports(1)
-        if first + count < 65_536 and all(map(_is_free, range(first, first + count))):
+        first = random.choice(_SERVED)  # noqa: S311 - no secret
+        if all(map(_is_free, range(first, first + count))):
             return first
     raise UserError(f"there are no {count} free ports in a row")
+
+
+def free_ports(count: int) -> list[int]:
+    """So many free ports, each another."""
+    found: list[int] = []
+    while len(found) < count:
+        port = free_run(1)
+        if port not in found:
+            found.append(port)
+    return found
 
 
 def _is_free(port: int) -> bool:
@@ -182,17 +195,6 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _wait_until_ready(broker: Broker, process: subprocess.Popen[bytes] | None, seconds: float) -> None:

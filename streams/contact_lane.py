@@ -23,6 +23,7 @@ from scrubbers.keyring import Keyring, KeyUnavailable
 from scrubbers.records import QuarantineReason, Record, Refused
 from streams import contact_entities
 from streams import policy as policies
+from streams.audit import Action, Detail
 from streams.changes import Change, ChangeInvalid, parse_change
 from streams.config import Settings
 from streams.contact_table import ContactTable
@@ -45,14 +46,14 @@ CLOSING_KEY = b"-"
 CLOSING_SECONDS = 3_600.0
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     pass
 
 
 class ContactLane:
     """Answers batches of the contact-changes topic; an empty batch is a tick of its clock.
 
-    `on_keys` is called when this worker itself has shredded or added a tenant's keys.
+    `on_keys` is called when this worker itself has shredded or added a tenant's keys, `record` before it does.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class ContactLane:
         metrics: Metrics,
         known: KnownTable,
         on_keys: Callable[[], None] = _nothing,
+        record: Callable[[Action, str, Detail], object] = _nothing,
     ) -> None:
         self.settings = settings
         self.keyring = keyring
@@ -72,6 +74,7 @@ class ContactLane:
         self.states = ContactTable()
         self.policy = policies.load(Path(settings.policy) if settings.policy else None)
         self._on_keys = on_keys
+        self._on_record = record
         self._keys_after = 0.0
         self._closing_after = time.monotonic() + CLOSING_SECONDS
         self._assigned: frozenset[int] = frozenset()
@@ -173,8 +176,10 @@ class ContactLane:
                 newest, _ = self.keyring.epochs(contract.tenant)[-1]
                 if newest != contract.epoch:
                     return lifecycle.keys_named(contract, newest)
+                self._on_record(Action.KEYS_SHRED, contract.tenant, {"epoch": newest, "why": "the contract has ended"})
                 self.keyring.shred(contract.tenant, newest)
             if contract.keys is KeyWork.ADD and not there:
+                self._on_record(Action.KEYS_INIT, contract.tenant, {"why": "the contract is resumed after its erasure"})
                 self.keyring.add_tenant(contract.tenant)
         except (UserError, OSError) as problem:  # whose text names the file and no key
             log.error("contacts: %s keys is to be tried again: %s", contract.keys, type(problem).__name__)  # noqa: TRY400

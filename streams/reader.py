@@ -28,8 +28,9 @@ def read_topic(settings: Settings, topic: str, *, last: int | None = None) -> It
     """Every committed record of the topic, partition by partition order kept; or the `last` of each partition.
 
     Raises:
-        UserError: there is no such topic.
+        UserError: no Kafka answers, or there is no such topic.
     """
+    need_kafka(settings)
     consumer = KafkaConsumer(
         bootstrap_servers=settings.bootstrap,
         isolation_level="read_committed",
@@ -77,8 +78,25 @@ def read_last(settings: Settings, topic: str, count: int) -> list[Read]:
 
 
 def reachable(settings: Settings) -> bool:
-    """Whether anything answers at the first bootstrap server: clients would try for half a minute."""
-    host, _, port = settings.bootstrap.split(",", maxsplit=1)[0].rpartition(":")
+    """Whether anything answers at one of the bootstrap servers: clients would try for half a minute."""
+    return any(map(_answers, settings.bootstrap.split(",")))
+
+
+def need_kafka(settings: Settings) -> None:
+    """Make sure of that before a client tries.
+
+    Raises:
+        UserError: nothing answers.
+    """
+    if not reachable(settings):
+        raise UserError(
+            f"no Kafka answers at {settings.bootstrap}",
+            "set RMM_SCRUB_BOOTSTRAP, or start one: rmm-scrub kafka start",
+        )
+
+
+def _answers(server: str) -> bool:
+    host, _, port = server.strip().rpartition(":")
     try:
         with socket.create_connection((host.strip("[]") or "localhost", int(port)), REACH_SECONDS):
             return True

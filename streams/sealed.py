@@ -4,6 +4,7 @@ Listing shows only what stands in plain headers. Opening one is an act that whoe
 on the audit log before (the callers see to both).
 """
 
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 
 import msgspec
@@ -42,7 +43,8 @@ def listed(settings: Settings) -> list[Sealed]:
     Raises:
         UserError: a topic is not there.
     """
-    return [sealed for sealed, _ in _all(settings)]
+    found = [sealed for kind in Kind for sealed, _ in _OF[kind](settings)]
+    return sorted(found, key=lambda each: each.timestamp, reverse=True)
 
 
 def find(settings: Settings, kind: Kind, place: str) -> tuple[Sealed, Read]:
@@ -51,7 +53,7 @@ def find(settings: Settings, kind: Kind, place: str) -> tuple[Sealed, Read]:
     Raises:
         UserError: there is none.
     """
-    found = next((each for each in _all(settings) if (each[0].kind, each[0].place) == (kind, place)), None)
+    found = next((each for each in _OF[kind](settings) if each[0].place == place), None)
     if found is None:
         raise UserError("there is no such sealed record", "list them again: it may have been replayed, or aged out")
     return found
@@ -70,20 +72,25 @@ def unsealed(read: Read, kind: Kind, key: bytes) -> Record:
         raise UserError("it was sealed with another key", "is this the workers' keyring?") from None
 
 
-def _all(settings: Settings) -> list[tuple[Sealed, Read]]:
-    found = [
-        (Sealed(Kind.QUARANTINE, place_of(read), entry.tenant or "", entry.reason, read.timestamp), read)
-        for read, entry in entries(settings)
-    ]
-    found += [
-        (Sealed(Kind.SHADOW, place_of(read), (read.key or b"").decode(), _differences(read), read.timestamp), read)
-        for read in read_topic(settings, settings.named.findings)
-        if kind_of(read) == NoticeKind.SAMPLE
-    ]
-    return sorted(found, key=lambda each: each[0].timestamp, reverse=True)
+def _quarantined(settings: Settings) -> Iterator[tuple[Sealed, Read]]:
+    for read, entry in entries(settings):
+        yield Sealed(Kind.QUARANTINE, place_of(read), entry.tenant or "", entry.reason, read.timestamp), read
+
+
+def _shadowed(settings: Settings) -> Iterator[tuple[Sealed, Read]]:
+    for read in read_topic(settings, settings.named.findings):
+        if kind_of(read) == NoticeKind.SAMPLE:
+            tenant = (read.key or b"").decode()
+            yield Sealed(Kind.SHADOW, place_of(read), tenant, _differences(read), read.timestamp), read
 
 
 def _differences(read: Read) -> str:
     """What differs in a shadow sample, in words."""
     counts = msgspec.convert(orjson.loads(told(read, "differences") or "[]"), list[Count])
     return ", ".join(f"{each.kind} {each.count} {each.type} by {each.rule}" for each in counts)
+
+
+_OF: dict[Kind, Callable[[Settings], Iterator[tuple[Sealed, Read]]]] = {
+    Kind.QUARANTINE: _quarantined,
+    Kind.SHADOW: _shadowed,
+}

@@ -23,7 +23,7 @@ from kafka.errors import KafkaError
 from schemas.errors import UserError
 from streams.audit import KEPT
 from streams.config import Settings
-from streams.reader import security
+from streams.reader import need_kafka, security
 
 HOUR = 3_600_000  # milliseconds
 DAY = 24 * HOUR
@@ -125,6 +125,7 @@ class Provisioner:
             UserError: no broker answers.
         """
         self.settings = settings
+        need_kafka(settings)
         try:
             self._admin = KafkaAdminClient(bootstrap_servers=settings.bootstrap, **security(settings))
         except KafkaError as problem:

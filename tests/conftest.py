@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import msgspec
 import orjson
 import pytest
@@ -21,6 +22,9 @@ from streams.publisher import Message, publish
 from streams.reader import Read, read_topic
 from streams.system import end_with_parent
 from streams.topics import Provisioner
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("untimed")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -8,14 +8,14 @@ import msgspec
 import typer
 from rich.table import Table
 
-from schemas.errors import UserError
+from streams import sealed
 from streams.audit import Action
 from streams.cli import console, recording
 from streams.config import load
 from streams.keys import open_keyring
-from streams.quarantine import original
 from streams.replay import entries, place_of
 from streams.replay import replay as publish_again
+from streams.sealed import Kind
 
 app = typer.Typer(
     help="Records that could not be scrubbed: sealed, with a reason, and replayable.", no_args_is_help=True
@@ -49,11 +49,9 @@ def show(place: Place, keyring: KeyringFile = None) -> None:
     """Unseal one record and print it; needs the keyring, and is on the audit log."""
     settings = load()
     ring = open_keyring(settings, keyring)
-    read = next((read for read, _ in entries(settings) if place_of(read) == place), None)
-    if read is None or read.value is None:
-        raise UserError(f"no quarantined record at {place}", "rmm-scrub quarantine list shows the places")
-    recording.record(settings, ring, Action.QUARANTINE_SHOW, detail={"place": place})
-    record = original(read.value, ring.quarantine_key())
+    found, read = sealed.find(settings, Kind.QUARANTINE, place)
+    recording.record(settings, ring, Action.QUARANTINE_SHOW, found.tenant, {"place": place})
+    record = sealed.unsealed(read, Kind.QUARANTINE, ring.quarantine_key())
     console.print_json(
         {
             "key": _text(record.key),

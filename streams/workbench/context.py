@@ -9,7 +9,7 @@ from scrubbers.keyring import Keyring
 from streams.audit import AuditLog
 from streams.config import Settings
 from streams.keys import open_keyring
-from streams.reader import reachable
+from streams.reader import need_kafka, reachable
 from streams.workbench.engine import Engine
 from streams.workbench.sets import Sets
 
@@ -39,8 +39,7 @@ class Workbench(msgspec.Struct, frozen=True):
         Raises:
             UserError: there is no keyring, or no Kafka.
         """
-        if not self.kafka():
-            raise UserError(f"no Kafka answers at {self.settings.bootstrap}", "is it up? RMM_SCRUB_BOOTSTRAP")
+        need_kafka(self.settings)
         return AuditLog(self.settings, self.ring().audit_key())
 
     def kafka(self) -> bool:

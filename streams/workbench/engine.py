@@ -5,17 +5,19 @@ sets, a throw-away key, and the corpus that was run last.
 """
 
 import asyncio
+import os
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import ParamSpec, TypeVar
 
 from schemas.errors import UserError
 from scrubbers.published import source_files
 from scrubbers.rules import SHIPPED
-from streams.system import end_with_parent, no_core_dumps
+from streams.system import no_core_dumps
 from streams.workbench import trials
 
 P = ParamSpec("P")
@@ -88,7 +90,15 @@ def _settle() -> None:
     """Ctrl-C is for the workbench, which ends its processes; no core dump holds what was pasted."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     no_core_dumps()
-    end_with_parent()
+    # Not the kernel's signal at a parent's death: that comes when the thread ends that happened to start the process.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
 
 
 def _ended() -> UserError:

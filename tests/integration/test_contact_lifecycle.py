@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from scrubbers.keyring import Keyring, RootKey, root_path
+from streams.audit import Action, AuditLog
 from streams.publisher import Message
 from streams.quarantine import read_entry
 from streams.reader import Read
@@ -132,6 +133,11 @@ def test_an_ended_contract_is_erased_and_begins_anew_without_its_contacts(short:
     assert {key: value is None for key, value in erased.items()} == {"acme|": False, "acme|c1": True, "acme|c2": True}
     assert epochs(short) == ["k02"]
     assert [header(read, "scrub-domain") for read in short.read("scrubbed")] == ["acme/k02"]
+    recorded = AuditLog(short.settings, short.keyring.audit_key()).entries()
+    assert [(each.action, each.tenant) for each in recorded if each.actor.startswith("worker:")] == [
+        (Action.KEYS_SHRED, "acme"),
+        (Action.KEYS_INIT, "acme"),
+    ]
     assert [event for key, event in told(short) if key == "acme|c2"] == [
         "token-claims-change",
         "session-revoked",

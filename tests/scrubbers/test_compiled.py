@@ -125,6 +125,13 @@ def test_an_expression_that_does_not_end_is_a_failure_within_the_bound() -> None
     assert time.monotonic() - began < 3 * MATCH_SECONDS
 
 
+def test_an_expression_whose_matches_do_not_end_is_a_failure_too() -> None:
+    """Each of them is quick, and begins before the last: on a text of any length."""
+    rule = Recogniser("endless", EntityType.COMPUTER_NAME, (Pattern("p", r"(?<=\Ka)b?", 0.9),))
+    with pytest.raises(RuleFailure, match=r"^endless$"):
+        CompiledRules(RuleSet("mine", "1", (rule,))).find("ba")
+
+
 def test_the_bound_is_for_all_places_that_an_expression_is_tried_at() -> None:
     """Each of them ends in time, together they would not."""
     rule = Recogniser("slow", EntityType.COMPUTER_NAME, (Pattern("p", r"(?:a|aa)+b(?!cd)", 0.9),))
@@ -161,6 +168,9 @@ EXPRESSIONS = [
     r"[ab]",
     r"b*",
     r"(a)\1",
+    r"[[:alpha:]]",
+    r"[^[:alpha:]b]a",
+    "\u017f?o",
 ]
 
 

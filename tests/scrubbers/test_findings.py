@@ -4,11 +4,12 @@ import time
 
 import msgspec
 import pytest
+import regex
 
-from scrubbers.compiled import without_duplicates
+from scrubbers.compiled import CompiledRules, without_duplicates
 from scrubbers.entities import EntityType, Finding
 from scrubbers.findings import RuleFailure, Settler, resolved
-from scrubbers.rules import Allow, RuleSet
+from scrubbers.rules import Allow, Pattern, Recogniser, RuleSet
 
 NAME, ADDRESS = EntityType.COMPUTER_NAME, EntityType.IP_ADDRESS
 
@@ -127,3 +128,22 @@ def test_addresses_of_an_allowed_network_pass() -> None:
     for address, passes in (("10.9.8.7", True), ("::ffff:10.9.8.7", True), ("fd00::1", True), ("10.8.0.1", False)):
         [finding] = settler.settle(address, [found(0, len(address), kind=ADDRESS)])
         assert finding.allowed is passes
+
+
+class _OutOfMemory:
+    """What an expression may end as that calls itself."""
+
+    def match(self, *_: object, **__: object) -> None:
+        raise MemoryError
+
+    fullmatch = finditer = match
+
+
+def test_an_expression_that_runs_out_of_memory_fails_as_one_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a rule, or of an allow rule: its record is quarantined, and the worker goes on."""
+    monkeypatch.setattr(regex, "compile", lambda *_: _OutOfMemory())
+    own = Recogniser("own", NAME, (Pattern("own", "utica", 1.0),))
+    with pytest.raises(RuleFailure, match="own"):
+        CompiledRules(rule_set(recognizers=(own,))).find("utica")
+    with pytest.raises(RuleFailure, match="ours"):
+        Settler(rule_set(allow=(Allow("ours", (NAME,), patterns=("utica",)),))).allowing("utica", found(0, 5))

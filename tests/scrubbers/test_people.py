@@ -33,6 +33,26 @@ def found(held: People, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "wanted"),
+    [
+        ("Ian May", "May I restart it? I may, if a post. office is shut", []),
+        ("Ian May", "called by I. May", ["I. May"]),
+        ("Ian May", "called by may, i. at noon", ["may, i"]),
+        ("Ian May", "called by mr may, and ian may", ["mr may", "ian may"]),
+        ("Mark Post", "mark post 4 as read", []),
+        ("Mark Post", "mail of Mark Post and MARK POST", ["Mark Post", "MARK POST"]),
+        ("Mark Post", "M. Post to m post", ["M. Post"]),
+    ],
+)
+def test_a_name_of_ordinary_words_shreds_no_text(name: str, text: str, wanted: list[str]) -> None:
+    """It is found where it is written as a name: with dots or a comma, a form of address, or capitals."""
+    made = People()
+    for form in people.forms(PersonName(full=name), KEYS.entity_digest).values():
+        made.add("acme", form)
+    assert found(made, text) == wanted
+
+
+@pytest.mark.parametrize(
     "written",
     [
         "Jan de Vries",

@@ -65,6 +65,11 @@ def test_all_shipped_expressions_are_filtered() -> None:
         (r"\w@", "é@"),
         ("[^a]b", "éb"),
         ("é", "É"),
+        ("[[:alpha:]]{5}-7", "utica-7"),
+        ("(?=[^[:digit:])]x)[^[:digit:])]x7", "ax7"),
+        ("\u0130stanbul", "\u0130STANBUL"),
+        ("\\\u017f7", "\u017f7"),
+        ("[\u00e0-\u017f]7", "\u017f7"),
     ],
 )
 def test_letters_of_other_scripts_are_not_passed_over(expression: str, text: str) -> None:

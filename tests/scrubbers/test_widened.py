@@ -113,6 +113,7 @@ def test_matches_keep_within_their_alphabet_and_length(data: st.DataObject) -> N
         ("a{1,4000000000}", 4_000_000_001),
         ("(?:a{1,1000}b){1,1000}", inf),  # more than a float can hold
         ("(?:a?){900}(?:a?){900}(?:)", inf),
+        (r"(?<=\Ka)b", inf),  # its matches begin before they were looked for: there may be no end of them
     ],
 )
 def test_the_attempts_of_an_expression_are_bounded_or_infinite(expression: str, most: float) -> None:

@@ -146,7 +146,7 @@ def test_whoever_says_who_they_are_and_is_not_changes_nothing(
     """A token that proves nobody: refused before the keys change, which would be on no record."""
     before = made.read_bytes()
     monkeypatch.setenv("RMM_SCRUB_TOKEN", "a.b.c")
-    monkeypatch.setattr("streams.cli.recording._reachable", lambda _: True)
+    monkeypatch.setattr("streams.cli.recording.reachable", lambda _: True)
 
     assert main(["keys", *arguments, "--keyring", str(made)]) == 1
     assert "not identified" in capfd.readouterr().err

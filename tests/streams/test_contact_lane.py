@@ -13,6 +13,7 @@ from scrubbers.keyring import Keyring, KeyUnavailable, RootKey
 from scrubbers.known import KnownEntities
 from scrubbers.records import Record
 from streams import contact_entities
+from streams.audit import Action, AuditFailed
 from streams.changes import ChangeType, Names
 from streams.config import Settings
 from streams.contact_lane import ContactLane
@@ -231,6 +232,23 @@ class TestKeys:
         with_keys_to(KeyWork.ADD, rig.lane, Phase.ACTIVE)
         (state,) = states(rig.lane)
         assert (state.keys, [name for name, _ in rig.ring.epochs("acme")]) == (KeyWork.NONE, ["k01"])
+
+    def test_are_shredded_on_the_record_or_not_at_all(self, rig):
+        """No record, no shredding; it is tried again."""
+        asked, down = [], True
+
+        def record(action, tenant, detail):
+            asked.append((action, tenant, detail["epoch"]))
+            if down:
+                raise AuditFailed("no Kafka")
+
+        rig.lane._on_record = record
+        with_keys_to(KeyWork.SHRED, rig.lane, Phase.ERASED, "k01")
+        assert (states(rig.lane), rig.ring.tenants()) == ([], ["acme"])
+        down, rig.lane._keys_after = False, 0.0
+        (state,) = states(rig.lane)
+        assert (state.keys, rig.ring.tenants()) == (KeyWork.NONE, [])
+        assert asked == 2 * [(Action.KEYS_SHRED, "acme", "k01")]
 
     def test_are_not_touched_by_a_worker_that_has_not_the_tenants_partition(self, rig):
         """Its owner does it."""

@@ -3,7 +3,10 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +73,32 @@ def test_closing_ends_what_is_under_way() -> None:
             await slow
 
     asyncio.run(closed_at_work())
+
+
+def test_the_processes_end_with_a_workbench_that_is_killed() -> None:
+    """Nobody is left to end them."""
+    code = "from tests.streams.workbench.test_engine import pids; pids()"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as bench:
+        assert bench.stdout is not None
+        started = [int(each) for each in bench.stdout.readline().split()]
+        bench.kill()
+    assert len(set(started)) == 2
+    deadline = time.monotonic() + 10
+    while any(map(is_alive, started)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_alive(number: int) -> bool:
+    """Whether there is such a process, and not only what is left of one."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def pids() -> None:
+    """An engine in a process of its own; says which processes it has."""
+    own = Engine()
+    print(own.wait_for(pid), asyncio.run(own.swift(pid)), flush=True)
+    time.sleep(60)
