@@ -1,6 +1,6 @@
 """Examples beside the rules: a text with « » around what its rule must find, and nothing else by it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -43,4 +43,9 @@ def failures(rules: RuleSet) -> Iterator[Failure]:
                 (each.start, each.end) for each in engine.find(text) if each.rule == rule.name and not each.allowed
             ]
             if found != wanted:
-                yield Failure(rule.name, number, f"example {number}: marked {wanted}, found {found}")
+                yield Failure(rule.name, number, f"example {number}: marked {_places(wanted)}, found {_places(found)}")
+
+
+def _places(spans: Sequence[tuple[int, int]]) -> str:
+    """Where, and not what: this ends up on the audit log too."""
+    return ", ".join(f"{start}:{end}" for start, end in spans) or "nothing"

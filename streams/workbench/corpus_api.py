@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from schemas.errors import UserError
 from scrubbers import corpus
 from scrubbers.entities import EntityType
 from scrubbers.evaluate import Label, LabelledText
@@ -126,7 +127,7 @@ class _Corpus:
         files = await files_of(self._bench, (await asked(request, Accept)).draft)
         case = corpus.pick(await self._cases(), request.match_info["id"])
         wanted = await self._bench.engine.thorough(trials.accepted, files, case)
-        return await self._changed(request, lambda _: wanted)
+        return await self._changed(request, lambda now: _unless_changed(now, case, wanted))
 
     async def run(self, request: web.Request) -> web.Response:
         wanted = await asked(request, Run)
@@ -167,6 +168,12 @@ def _for_changers(handler: Handler) -> Handler:
         return await handler(request)
 
     return guarded
+
+
+def _unless_changed(now: LabelledText, before: LabelledText, wanted: LabelledText) -> LabelledText:
+    if now != before:
+        raise UserError("somebody labelled this sample meanwhile", "look at it, then accept again")
+    return wanted
 
 
 def _listed(case: LabelledText) -> Listed:

@@ -17,7 +17,7 @@ from tests.rule_sets import TEXT, tags, written
 
 pytestmark = pytest.mark.integration
 
-FAILS = ("tag-2: example 1: marked [(3, 13)], found []",)
+FAILS = ("tag-2: example 1: marked 3:13, found nothing",)
 
 
 def test_what_was_forced_into_shadow_goes_on_by_force_only(pipeline: Pipeline) -> None:

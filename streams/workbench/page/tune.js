@@ -145,12 +145,12 @@ export function tune(state, views) {
     const rows = found.map((each) => [
       [each.type, `type ${each.type}`],
       each.value,
+      fate(each),
       source(each),
       score(each),
-      fate(each),
       each.string.path || "text",
     ]);
-    fill(candidates, rows.length ? table("Every candidate", ["type", "value", "rule", "score", "fate", "where"], rows) : "No rule matches anywhere in it.");
+    fill(candidates, rows.length ? table("Every candidate", ["type", "value", "fate", "rule", "score", "where"], rows) : "No rule matches anywhere in it.");
   }
 
   /** What is known of the string that was pointed at; and a field rule for it, if it stands in a field. */

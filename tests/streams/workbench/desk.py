@@ -54,7 +54,7 @@ class Desk:
         (self.rules / "ours.yaml").write_text(TILL)
         settings = options.pop("settings", Settings(bootstrap="localhost:1"))
         whole = {"corpus": self.corpus, **options}
-        bench = Workbench(settings, Sets(settings, whole.pop("rules", self.rules)), engine, **whole)
+        self.bench = bench = Workbench(settings, Sets(settings, whole.pop("rules", self.rules)), engine, **whole)
         origin, port = free_origin()
         person = Person("alice" if bench.shared else "os:alice", "alice", may_change)
         world.serve(application(bench, Anybody(person), origin), port)

@@ -2,6 +2,10 @@
 
 import orjson
 
+from scrubbers import corpus
+from scrubbers.entities import EntityType
+from scrubbers.evaluate import Label
+from streams import team_corpus
 from tests.streams.workbench.desk import TILL, draft
 
 TEXT = "🔥 done on till_0447 for kiosk_12"
@@ -75,3 +79,22 @@ def test_without_a_corpus_it_says_how_to_have_one(make_desk):
     """A workbench that was started without."""
     answer = make_desk(corpus=None).get("/api/corpus")
     assert (answer.status, answer.json["hints"]) == (422, ["start the workbench with --corpus team.ndjson"])
+
+
+def test_accepting_undoes_nobodys_label(desk, monkeypatch):
+    """A label that was added while the draft was at work."""
+    desk.post("/api/corpus", {"text": TEXT})
+    accepted = desk.bench.engine.thorough
+
+    async def meanwhile(*args):
+        found = await accepted(*args)
+        team_corpus.edit(
+            desk.corpus, lambda cases: [corpus.labelled(cases[0], [Label(24, 32, EntityType.COMPUTER_NAME)])]
+        )
+        return found
+
+    monkeypatch.setattr(desk.bench.engine, "thorough", meanwhile)
+    answer = desk.post("/api/corpus/samples/1/accept", {"draft": draft()})
+    assert (answer.status, "meanwhile" in answer.json["error"]) == (422, True)
+    [kept] = desk.get("/api/corpus/samples/1").json["spans"]
+    assert TEXT[kept["start"] : kept["end"]] == "kiosk_12"
