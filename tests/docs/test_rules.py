@@ -16,7 +16,7 @@ from tests.conftest import Pipeline
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
-TUTORIAL = Path(__file__).resolve().parents[2] / "docs" / "tuning.md"
+TUTORIAL = Path(__file__).resolve().parents[2] / "docs" / "rules.md"
 ROOT = TUTORIAL.parents[1]
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _COMMAND = re.compile(r"^\$ (?P<first>[^\n]*\n)(?P<rest>(?:(?!\$ )[^\n]*\n)*)", re.MULTILINE)
