@@ -24,7 +24,7 @@ lint: $(STAMP)
 
 test: lint
 	@deploy/setup.sh browser
-	@$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -m "not soak" -n 3 --dist loadfile
 
 bench: $(STAMP)
 	@deploy/setup.sh browser
