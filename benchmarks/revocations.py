@@ -12,7 +12,8 @@ from pathlib import Path
 import orjson
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
-from scrubbers.keyring import Keyring, RootKey, root_path
+from scrubbers.keyring import Keyring
+from scrubbers.rootkey import RootKey, root_path
 from streams import broker
 from streams.config import Settings
 from streams.groups import Group

@@ -32,8 +32,8 @@ from scrubbers import rules
 from scrubbers.canaries import TENANT as CANARY
 from scrubbers.compiled import CompiledRules
 from scrubbers.examples import failures
-from scrubbers.keyring import ROOT_VARIABLE, root_path
 from scrubbers.published import RuleSetRefused, compiled
+from scrubbers.rootkey import ROOT_VARIABLE, root_path
 from scrubbers.rules import RuleSet
 from streams import audit, policy
 from streams.config import Settings

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from schemas.errors import UserError
-from scrubbers.keyring import Keyring, wrapper_for
+from scrubbers.keyring import Keyring
+from scrubbers.rootkey import wrapper_for
 from streams.config import Settings
 
 

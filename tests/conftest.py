@@ -14,7 +14,8 @@ import msgspec
 import orjson
 import pytest
 
-from scrubbers.keyring import Keyring, RootKey, root_path
+from scrubbers.keyring import Keyring
+from scrubbers.rootkey import RootKey, root_path
 from streams import broker as embedded
 from streams.config import Settings
 from streams.groups import Group

@@ -12,8 +12,9 @@ from schemas.errors import UserError
 from scrubbers import bridge as bridging
 from scrubbers.aliases import Aliases
 from scrubbers.bridge import Pair
-from scrubbers.keyring import ROOT_VARIABLE, Keyring, KeyUnavailable, RootKey, root_path, wrapper_for
+from scrubbers.keyring import Keyring, KeyUnavailable
 from scrubbers.pseudonyms import Pseudonymiser
+from scrubbers.rootkey import ROOT_VARIABLE, RootKey, root_path, wrapper_for
 from streams.audit import Action
 from streams.cli import console
 from streams.cli.recording import actor, record, record_if_reachable

@@ -16,10 +16,11 @@ from schemas.errors import UserError
 from scrubbers import rules
 from scrubbers.compiled import CompiledRules
 from scrubbers.detect import Detector, Span
-from scrubbers.keyring import Keyring, RootKey, root_path
+from scrubbers.keyring import Keyring
 from scrubbers.known import KnownEntities
 from scrubbers.recognise import Recogniser
 from scrubbers.records import Record, Refused
+from scrubbers.rootkey import RootKey, root_path
 from scrubbers.scrub import Reading, Scrubber
 from streams import broker, inventory
 from streams.config import Settings

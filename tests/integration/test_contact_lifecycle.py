@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
-from scrubbers.keyring import Keyring, RootKey, root_path
+from scrubbers.keyring import Keyring
+from scrubbers.rootkey import RootKey, root_path
 from streams.audit import Action, AuditLog
 from streams.publisher import Message
 from streams.quarantine import read_entry

@@ -12,8 +12,9 @@ from kafka.admin import ConfigResource, ConfigResourceType
 import schemas
 from scrubbers import rules
 from scrubbers.compiled import CompiledRules
-from scrubbers.keyring import Keyring, RootKey, root_path
+from scrubbers.keyring import Keyring
 from scrubbers.reverse import reverse
+from scrubbers.rootkey import RootKey, root_path
 from streams import broker as embedded
 from streams.cli import main
 from streams.known_names import known_of

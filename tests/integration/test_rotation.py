@@ -7,8 +7,9 @@ import orjson
 import pytest
 
 from scrubbers.entities import EntityType
-from scrubbers.keyring import Keyring, KeyUnavailable, RootKey, root_path
+from scrubbers.keyring import Keyring, KeyUnavailable
 from scrubbers.pseudonyms import Pseudonymiser
+from scrubbers.rootkey import RootKey, root_path
 from streams.cli import main
 from streams.reader import Read
 from tests.conftest import Pipeline, header, record

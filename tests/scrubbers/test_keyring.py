@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives import serialization
 
 from schemas.errors import UserError
 from scrubbers.entities import EntityType
-from scrubbers.keyring import SIGNING_SETTLES, TOKENS_STAND, Keyring, KeyUnavailable, RootKey, root_path, wrapper_for
+from scrubbers.keyring import SIGNING_SETTLES, TOKENS_STAND, Keyring, KeyUnavailable
+from scrubbers.rootkey import RootKey, root_path, wrapper_for
 
 
 @pytest.fixture
@@ -282,7 +283,8 @@ def test_a_killed_writer_leaves_a_keyring_that_opens(ring: Keyring, tmp_path: Pa
     """Killed between the temporary file and the rename; the next writer takes its lock and goes on."""
     program = (
         "import os, pathlib, signal, sys\n"
-        "from scrubbers.keyring import Keyring, wrapper_for\n"
+        "from scrubbers.keyring import Keyring\n"
+        "from scrubbers.rootkey import wrapper_for\n"
         "pathlib.Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "path = pathlib.Path(sys.argv[1])\n"
         "Keyring.open(path, wrapper_for(path, {})).rotate('acme')\n"

@@ -6,7 +6,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from scrubbers.keyring import Keyring, KeyUnavailable, wrapper_for
+from scrubbers.keyring import Keyring, KeyUnavailable
+from scrubbers.rootkey import wrapper_for
 from streams.cli import main
 
 

@@ -9,9 +9,10 @@ from kafka.partitioner.default import murmur2
 
 import schemas
 from scrubbers.entities import EntityType
-from scrubbers.keyring import Keyring, KeyUnavailable, RootKey
+from scrubbers.keyring import Keyring, KeyUnavailable
 from scrubbers.known import KnownEntities
 from scrubbers.records import Record
+from scrubbers.rootkey import RootKey
 from streams import contact_entities
 from streams.audit import Action, AuditFailed
 from streams.changes import ChangeType, Names
