@@ -125,12 +125,20 @@ def labels_of(text: str, spec: str) -> list[Label]:
         raise UserError("a label is START:END:TYPE or VALUE:TYPE", f"types: {', '.join(EntityType)}")
     kind = EntityType(name)
     offsets = _OFFSETS.fullmatch(place)
-    if offsets is not None:
-        spans = [(int(offsets[1]), int(offsets[2]))]
-    else:
-        spans = [match.span() for match in re.finditer(rf"(?<!\w){re.escape(place)}(?!\w)", text)]
-        if not spans:
-            raise UserError("the sample does not have this value as a whole word")
+    if offsets is None:
+        return wherever(text, place, kind)
+    return fitting(text, [Label(int(offsets[1]), int(offsets[2]), kind)])
+
+
+def wherever(text: str, value: str, kind: EntityType) -> list[Label]:
+    """The labels of a value, wherever it stands as a whole word.
+
+    Raises:
+        UserError: nowhere, or it is empty, or begins or ends with a space.
+    """
+    spans = [match.span() for match in re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", text)]
+    if not spans:
+        raise UserError("the sample does not have this value as a whole word")
     return fitting(text, [Label(start, end, kind) for start, end in spans])
 
 

@@ -37,6 +37,7 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark">
 <title>{title} – rmm-scrub workbench</title>
+<link rel="icon" href="/static/icon.svg">
 </head>
 <body>
 <main>

@@ -46,11 +46,18 @@ class Mark(msgspec.Struct, frozen=True):
     type: EntityType
 
 
+class Value(msgspec.Struct, frozen=True):
+    """A label by its value, wherever that stands in the sample."""
+
+    value: str
+    type: EntityType
+
+
 class Marks(msgspec.Struct, frozen=True):
-    """Labels to add or to take away; `values`: or a value wherever it stands, as `VALUE:TYPE`."""
+    """Labels to add or to take away."""
 
     labels: tuple[Mark, ...] = ()
-    values: tuple[str, ...] = ()
+    values: tuple[Value, ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -182,5 +189,5 @@ def _listed(case: LabelledText) -> Listed:
 
 def _labels(case: LabelledText, marks: Marks) -> list[Label]:
     found = [Label(each.start, each.end, each.type) for each in marks.labels]
-    found += [label for value in marks.values for label in corpus.labels_of(case.text, value)]
+    found += [label for each in marks.values for label in corpus.wherever(case.text, each.value, each.type)]
     return corpus.fitting(case.text, found)

@@ -16,6 +16,7 @@ from streams.workbench.context import Workbench
 MOST_WORKERS = 64
 _TOGETHER = 4  # ports that are asked at once: workers take those that follow each other
 _SECONDS = 2.0
+_OURS = "\n# TYPE rmm_scrub_"
 
 # Metric → (what it is called here, the label that it is broken down by).
 _SHOWN = {
@@ -106,6 +107,7 @@ async def _fetched(session: aiohttp.ClientSession, urls: Sequence[str]) -> list[
 async def _metrics(session: aiohttp.ClientSession, url: str) -> str:
     try:
         async with session.get(f"{url.rstrip('/')}/metrics") as response:
-            return await response.text() if response.status == 200 else ""
+            text = await response.text()
+            return text if response.status == 200 and _OURS in text else ""  # another server may have the port
     except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError):
         return ""

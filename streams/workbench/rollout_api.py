@@ -12,6 +12,7 @@ from streams.deployment import Deployment, Place, Stage
 from streams.gate import Corpus, shortcomings
 from streams.notices import Refusal
 from streams.rollout import Author, Candidate, Outcome, Rollout, ShadowSummary
+from streams.rule_topic import Conflict
 from streams.workbench import trials
 from streams.workbench.api import answer, asked, need_change
 from streams.workbench.context import Workbench
@@ -30,18 +31,20 @@ class Publish(msgspec.Struct, frozen=True):
 
 
 class Promote(msgspec.Struct, frozen=True):
-    """The candidate to go on: to canary for these tenants, or to everybody."""
+    """The candidate to go on: to canary for these tenants, or to everybody; `revision` is that of what was seen."""
 
     reason: str
+    revision: int
     tenants: tuple[str, ...] = ()
     active: bool = False
     force: bool = False
 
 
 class RollBack(msgspec.Struct, frozen=True):
-    """The last change to be undone, or a set to be made active again (`digest`)."""
+    """The last change to be undone, or a set to be made active again (`digest`); `revision` as for `Promote`."""
 
     reason: str
+    revision: int
     digest: str | None = None
 
 
@@ -85,13 +88,19 @@ def add_rollout(application: web.Application, bench: Workbench) -> None:
         return await _done(
             bench,
             request,
-            lambda rollout: rollout.promote(wanted.tenants, wanted.reason, active=wanted.active, force=wanted.force),
+            lambda rollout: _as_seen(rollout, wanted.revision).promote(
+                wanted.tenants, wanted.reason, active=wanted.active, force=wanted.force
+            ),
         )
 
     async def roll_back(request: web.Request) -> web.Response:
         need_change(request)
         wanted = await asked(request, RollBack)
-        return await _done(bench, request, lambda rollout: rollout.rollback(wanted.reason, wanted.digest))
+        return await _done(
+            bench,
+            request,
+            lambda rollout: _as_seen(rollout, wanted.revision).rollback(wanted.reason, wanted.digest),
+        )
 
     application.router.add_get("/api/deployment", state)
     application.router.add_post("/api/deployment/publish", publish)
@@ -107,6 +116,17 @@ async def _done(bench: Workbench, request: web.Request, change: Callable[[Rollou
         return change(Rollout(bench.settings, bench.audit(), Author(who.id, who.name)))
 
     return answer(await asyncio.to_thread(work))
+
+
+def _as_seen(rollout: Rollout, revision: int) -> Rollout:
+    """A page may have been open for long: its person decides about the deployment that it shows, and no other.
+
+    Raises:
+        Conflict: it has changed since.
+    """
+    if rollout.deployment is not None and rollout.deployment.revision != revision:
+        raise Conflict(rollout.deployment)
+    return rollout
 
 
 def _state(bench: Workbench) -> State:

@@ -9,6 +9,7 @@ from streams.workbench.tickets import Clock, Tickets, secret
 IDLE_SECONDS = 3_600.0  # a browser that its owner has walked away from
 LONGEST_SECONDS = 12 * 3_600.0  # a working day; who comes the next day shows again who they are
 MOST = 200  # more than a security team has browsers; signing in over and over fills no memory
+MOST_EACH = 20  # of one person, who would otherwise sign all others out by signing in over and over
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -40,7 +41,9 @@ class Sessions:
         self._tickets: Tickets[Session] = Tickets(LONGEST_SECONDS, MOST, clock)
 
     def begin(self, person: Person) -> str:
-        """A new session; its id, for the cookie."""
+        """A new session; its id, for the cookie. A person's oldest goes for it, if they have many."""
+        own = [key for key, each in self._tickets.kept() if each.person.id == person.id]
+        self._tickets.forget(own[: max(0, len(own) + 1 - MOST_EACH)])
         return self._tickets.issue(Session(person, secret(), self._clock()))
 
     def find(self, id: str, *, acting: bool) -> Session | None:  # noqa: A002 - the id of a session

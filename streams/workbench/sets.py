@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import threading
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +12,7 @@ import msgspec
 from schemas.errors import UserError
 from scrubbers import drafts, rules
 from scrubbers.published import PublishedRuleSet, source_files
-from scrubbers.rulefiles import RuleProblem, SourceFile
+from scrubbers.rulefiles import SourceFile
 from streams.config import Settings
 from streams.deployment import Deployment, Stage
 from streams.files import write
@@ -56,11 +57,15 @@ class Sets:
     def __init__(self, settings: Settings, folder: Path | None) -> None:
         self.settings = settings
         self.folder = folder
+        self._saving = threading.Lock()
 
     def listed(self) -> list[Listed]:
-        """All of them, the one on disk first; published ones only if Kafka answers."""
+        """All of them, the one on disk first; published ones only if Kafka answers, and has the rules topic."""
         own = [Listed(Origin.DISK, Origin.DISK, self._identity())] if self.folder is not None else []
-        table = self.table()
+        try:
+            table = self.table()
+        except UserError:  # rules are tuned all the same; the Publish view says what is missing
+            table = RuleTable()
         deployment = table.deployment or Deployment("")
         stages = {digest: stage for stage, digest in deployment.stages()}
         newest_first = [
@@ -94,35 +99,45 @@ class Sets:
         """
         if self.folder is None:
             raise UserError("there is nowhere to save to", "start the workbench with --rules FOLDER, or publish")
+        if not files:
+            raise UserError("a rule set has at least one file")
         check_names(files)
-        there = self.open(Origin.DISK)
-        if there.stamp != stamp:
-            raise UserError("the files have changed on disk since you opened them", "open them again, then redo yours")
-        if self.folder.is_dir():
-            self._save_folder(self.folder, files, there.files)
-        elif len(files) != 1:
-            raise UserError(f"{self.folder} is one file: this draft has {len(files)}", "put all rules in one file")
-        else:
-            write(self.folder, files[0].text.encode())
-        return self.open(Origin.DISK)
+        with self._saving:  # of two who opened the same files, one saves
+            self._save(self.folder, files, stamp)
+            return self.open(Origin.DISK)
 
     def table(self) -> RuleTable:
         """What is published; nothing if Kafka does not answer."""
         return read_rules(self.settings) if reachable(self.settings) else RuleTable()
 
-    def _save_folder(self, folder: Path, files: Files, before: Files) -> None:
-        old = {each.name: each.text for each in before}
-        for each in files:
-            if old.get(each.name) != each.text:
-                write(folder / each.name, each.text.encode())
-        for name in old.keys() - {each.name for each in files}:
-            (folder / name).unlink(missing_ok=True)
+    def _save(self, place: Path, files: Files, stamp: str) -> None:
+        there = self.open(Origin.DISK)
+        if there.stamp != stamp:
+            raise UserError("the files have changed on disk since you opened them", "open them again, then redo yours")
+        if place.is_dir():
+            _save_folder(place, files, there.files)
+        elif len(files) != 1:
+            raise UserError(f"{place} is one file: this draft has {len(files)}", "put all rules in one file")
+        else:
+            write(place, files[0].text.encode())
 
     def _identity(self) -> str:
         try:
             return drafts.load(source_files(self.folder)).identity if self.folder is not None else ""
-        except RuleProblem:
+        except UserError:
             return "with errors"
+
+
+def _save_folder(folder: Path, files: Files, before: Files) -> None:
+    old = {each.name: each.text for each in before}
+    for each in files:
+        if old.get(each.name) != each.text:
+            write(folder / each.name, each.text.encode())
+    for name in old.keys() - {each.name for each in files}:
+        try:
+            (folder / name).unlink(missing_ok=True)
+        except OSError as problem:
+            raise UserError(f"{folder / name}: cannot be taken away: {problem.strerror}") from None
 
 
 def check_names(files: Sequence[SourceFile]) -> None:

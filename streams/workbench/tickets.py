@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -39,9 +39,7 @@ class Tickets(Generic[T]):
     def issue(self, what: T) -> str:
         """Keep `what`; the secret that leads to it."""
         now = self._clock()
-        ended = [key for key, (end, _) in self._kept.items() if end <= now]
-        for key in ended:
-            del self._kept[key]
+        self.forget([key for key, (end, _) in self._kept.items() if end <= now])
         while len(self._kept) >= self._most:
             del self._kept[next(iter(self._kept))]
         issued = secret()
@@ -58,6 +56,15 @@ class Tickets(Generic[T]):
         found = self.find(given)
         self._kept.pop(_key(given), None)
         return found
+
+    def kept(self) -> list[tuple[bytes, T]]:
+        """Everything that is kept, the oldest first, by what `forget` takes."""
+        return [(key, what) for key, (_, what) in self._kept.items()]
+
+    def forget(self, keys: Iterable[bytes]) -> None:
+        """Keep these no longer."""
+        for key in keys:
+            del self._kept[key]
 
 
 def _key(given: str) -> bytes:

@@ -90,7 +90,7 @@ def visiting(browser: Browser, desk: Desk, **options: object) -> Iterator[Page]:
     expect(page.locator("#identity")).not_to_be_empty()
     yield page
     context.close()
-    assert wrong == []
+    assert wrong == [], wrong
 
 
 def paste(page: Page, text: str) -> None:
@@ -108,6 +108,16 @@ def a_file(page: Page, name: str, text: str = "") -> None:
         editor.fill(text)
 
 
+def hold(page: Page, method: str, place: str) -> None:
+    """The page's requests of a kind wait for `let_go`."""
+    page.evaluate(_HOLD, [method, place])
+
+
+def let_go(page: Page) -> None:
+    """Those that wait go on; when it returns they are answered."""
+    page.evaluate("window.letGo()")
+
+
 def chosen_line(page: Page) -> int:
     """The line that the caret of the focused text is in, from 1."""
     return page.evaluate("(at => at.value.slice(0, at.selectionStart).split('\\n').length)(document.activeElement)")
@@ -122,6 +132,22 @@ def _is_wrong(said: object) -> bool:
     return said.type in ("error", "warning") and not _REFUSED.match(said.text)
 
 
+_HOLD = """([method, place]) => {
+  const [fetch, held] = [window.fetch, []];
+  const gate = new Promise((open) => {
+    window.letGo = async () => {
+      open();
+      await Promise.allSettled(held);
+      await new Promise((done) => setTimeout(done, 50)); // for what the page makes of it
+    };
+  });
+  window.fetch = (asked, options) => {
+    if (asked !== place || options.method !== method) return fetch(asked, options);
+    const answer = gate.then(() => fetch(asked, options));
+    held.push(answer);
+    return answer;
+  };
+}"""
 _BOX = """(shown, text) => {
   const nodes = document.createTreeWalker(shown, NodeFilter.SHOW_TEXT);
   while (nodes.nextNode() && !nodes.currentNode.data.includes(text));

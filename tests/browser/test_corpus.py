@@ -7,7 +7,7 @@ import orjson
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.desk import Desk, a_file, box_of, paste
+from tests.browser.desk import Desk, a_file, box_of, hold, let_go, paste
 
 TEXT = "😀 till_0447 and till_0448 from 10.20.1.2, said bob"
 TILL = r"""
@@ -56,7 +56,7 @@ def test_a_sample_is_labelled_with_the_mouse_and_by_keyboard(page: Page, corpus:
     """Text selected and its type clicked, spaces around it left out; a value typed, wherever it stands; taken away."""
     paste(page, TEXT)
     page.get_by_role("button", name="Add to the corpus").click()
-    shown, button = page.locator("pre.labelled"), page.get_by_role("button", name="PERSON")
+    shown, button = page.locator("pre.labelled"), page.get_by_role("button", name="PERSON", exact=True)
     expect(shown).to_have_text(TEXT)
     expect(button).to_be_disabled()
     box = box_of(page, "pre.labelled", " bob")
@@ -75,6 +75,7 @@ def test_a_sample_is_labelled_with_the_mouse_and_by_keyboard(page: Page, corpus:
     expect(page.get_by_role("button", name="COMPUTER_NAME", exact=True)).to_be_focused()
     page.keyboard.press("Enter")
     expect(shown.locator("mark")).to_have_text(["till_0448", "bob"])
+    expect(button).to_be_disabled()
     page.get_by_role("button", name="Take the label PERSON bob away").press("Enter")
     expect(shown.locator("mark")).to_have_text(["till_0448"])
     assert labels(corpus) == [("COMPUTER_NAME", "till_0448")]
@@ -84,6 +85,22 @@ def test_a_sample_is_labelled_with_the_mouse_and_by_keyboard(page: Page, corpus:
     page.get_by_role("button", name="Remove", exact=True).click()
     expect(page.locator("ul.samples")).to_contain_text("No samples yet")
     assert kept(corpus) == []
+
+
+def test_what_is_late_takes_nobody_to_another_sample(page: Page, corpus: Path) -> None:
+    """Accepting takes a while; who has gone on to the next sample stays there."""
+    corpus.write_bytes(b"".join(orjson.dumps({"id": each, "text": f"{TEXT} {each}"}) + b"\n" for each in (1, 2)))
+    page.get_by_role("tab", name="Corpus").click()
+    samples = page.locator("ul.samples button")
+    samples.nth(0).click()
+    expect(page.get_by_role("heading", name="Sample 1")).to_be_visible()
+    hold(page, "POST", "/api/corpus/samples/1/accept")
+    page.get_by_role("button", name="Accept what the draft finds").click()
+    samples.nth(1).click()
+    expect(page.get_by_role("heading", name="Sample 2")).to_be_visible()
+    let_go(page)
+    expect(samples.nth(0)).to_contain_text("complete")
+    expect(page.get_by_role("heading", name="Sample 2")).to_be_visible()
 
 
 def test_recall_moves_with_the_draft_and_misses_come_first(page: Page, corpus: Path) -> None:

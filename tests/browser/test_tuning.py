@@ -1,11 +1,12 @@
 """Tune: a sample before and after, rules that are edited while one looks, problems at their lines."""
 
 import re
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.desk import Desk, a_file, box_of, chosen_line, paste
+from tests.browser.desk import Desk, a_file, box_of, chosen_line, hold, let_go, paste, serving, visiting
 
 EVENT = '{"tenant":"acme","host":{"name":"UTICA"},"message":"UTICA, j.smith@contoso.com from 10.20.1.2, till_0447 😀 10.20.1.3"}'
 TILL = r"""
@@ -160,6 +161,62 @@ def test_rules_are_saved_to_disk_and_reverted(page: Page, desk: Desk) -> None:
     page.get_by_role("button", name="Save to disk").click()
     expect(page.get_by_role("button", name="Save to disk")).to_be_disabled()
     assert not (desk.rules / "zz-saved.yaml").exists()
+
+
+def test_what_is_typed_while_the_rules_are_saved_is_kept(page: Page, desk: Desk) -> None:
+    """It is a change to what was saved; and one stays in the file that one is in."""
+    page.get_by_role("button", name="addresses.yaml", exact=True).click()
+    rules = page.get_by_label("Rule file addresses.yaml")
+    saved = f"{rules.input_value()}# saved\n"
+    rules.fill(saved)
+    hold(page, "PUT", "/api/sets/disk")
+    page.get_by_role("button", name="Save to disk").click()
+    rules.fill(f"{saved}# typed\n")
+    let_go(page)
+    expect(page.locator("#said")).to_contain_text("Saved to")
+    assert (desk.rules / "addresses.yaml").read_text() == saved
+    expect(rules).to_have_value(f"{saved}# typed\n")
+    page.get_by_role("button", name="Save to disk").click()
+    expect(page.get_by_role("button", name="Save to disk")).to_be_disabled()
+    assert (desk.rules / "addresses.yaml").read_text().endswith("# typed\n")
+
+
+def test_of_several_sets_the_one_chosen_last_is_open(page: Page) -> None:
+    """However late the answer for another comes."""
+    hold(page, "GET", "/api/sets/shipped")
+    page.locator("#sets").select_option("shipped")
+    page.locator("#sets").select_option("disk")
+    let_go(page)
+    expect(page.locator("#sets")).to_have_value("disk")
+    expect(page.get_by_role("button", name="Save to disk")).to_have_attribute("title", "")
+
+
+def test_rules_that_changed_on_disk_are_opened_again(page: Page, desk: Desk) -> None:
+    """By Revert after a save that was refused; by a reload when nothing was changed in the page."""
+    there = desk.rules / "zz-there.yaml"
+    page.get_by_role("button", name="users.yaml", exact=True).click()
+    rules = page.get_by_label("Rule file users.yaml")
+    before = rules.input_value()
+    rules.fill(f"{before}# mine\n")
+    there.write_text(TILL)
+    page.get_by_role("button", name="Save to disk").click()
+    expect(page.locator("#said")).to_contain_text("changed on disk")
+    page.get_by_role("button", name="Revert").click()
+    expect(page.get_by_role("button", name="zz-there.yaml", exact=True)).to_be_visible()
+    expect(rules).to_have_value(before)
+    there.unlink()
+    page.reload()
+    expect(page.get_by_role("button", name="users.yaml", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="zz-there.yaml", exact=True)).to_have_count(0)
+
+
+def test_who_signs_out_is_told_so_and_leaves_no_draft(chromium: Browser, tmp_path: Path) -> None:
+    """Not taken back to where one would be signed in again."""
+    with serving(chromium, tmp_path) as own, visiting(chromium, own) as page:
+        a_file(page, "zz-till.yaml", TILL)
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("heading", name="Signed out")).to_be_visible()
+        assert page.evaluate("sessionStorage.length") == 0
 
 
 def test_markup_in_samples_and_rules_stays_text(page: Page) -> None:

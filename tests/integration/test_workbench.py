@@ -79,7 +79,7 @@ def test_a_draft_is_published_and_rolled_back_in_the_name_of_who_did_it(
 
     published = publish(bench).json
     state = bench.get("/api/deployment").json["deployment"]
-    back = bench.post("/api/deployment/rollback", {"reason": "takes uptimes for tills"}).json
+    back = bench.post("/api/deployment/rollback", {"reason": "takes uptimes for tills", "revision": 1}).json
 
     assert published["changed"]
     assert (state["active"], state["steps"][-1]["author"], state["steps"][-1]["reason"]) == (
@@ -92,6 +92,20 @@ def test_a_draft_is_published_and_rolled_back_in_the_name_of_who_did_it(
         ("alice", Action.RULES_PUBLISH),
         ("alice", Action.RULES_ROLLBACK),
     ]
+
+
+def test_nobody_promotes_or_takes_away_what_they_have_not_seen(desk: Callable[..., Desk]) -> None:
+    """A page that shows the deployment before the last change."""
+    bench = desk()
+    first = publish(bench, stage="shadow").json["deployment"]
+    second = publish(bench, TILL.replace('version: "1"', 'version: "2"'), stage="shadow").json["deployment"]
+    seen = {"reason": "no differences", "revision": first["revision"]}
+    promoted = bench.post("/api/deployment/promote", {**seen, "active": True})
+    back = bench.post("/api/deployment/rollback", seen)
+    assert [(each.status, "somebody else changed" in each.json["error"]) for each in (promoted, back)] == [
+        (422, True)
+    ] * 2
+    assert bench.get("/api/deployment").json["deployment"] == second
 
 
 def test_a_published_set_can_be_opened_again_as_it_was_written(desk: Callable[..., Desk]) -> None:
@@ -125,7 +139,7 @@ def test_recall_on_the_teams_corpus_may_not_drop(desk: Callable[..., Desk]) -> N
     bench = desk()
     publish(bench)
     bench.post("/api/corpus", {"text": "done on till_0447"})
-    bench.post("/api/corpus/samples/1/label", {"values": ["till_0447:COMPUTER_NAME"]})
+    bench.post("/api/corpus/samples/1/label", {"values": [{"value": "till_0447", "type": "COMPUTER_NAME"}]})
     worse = (
         TILL.replace("till_\\d", "kiosk_\\d")
         .replace('"done on «till_0447»", ', "")

@@ -32,18 +32,33 @@ async function start() {
     return fill($("main"), el("p", { class: "objection" }, told(error)));
   }
   $("person").textContent = `${state.person.name}${state.person.may_change ? "" : " (may look)"}`;
-  $("sign-out").addEventListener("click", async () => {
-    sessionStorage.clear();
-    await post("/sign-out").catch(() => {});
-    location.replace("/");
-  });
+  $("sign-out").addEventListener("click", signOut);
   const views = tabs(state);
   $("sets").addEventListener("change", (event) => choose(event.target.value));
   await views.sets();
-  if (!draft.restore()) await openSet($("sets").options[0].value);
+  await begin();
   $("sets").value = draft.id;
   views.open(location.hash.slice(1) || "tune");
   addEventListener("beforeunload", (event) => draft.dirty && event.preventDefault());
+}
+
+/** With the draft that this tab had; without changes in it, with the files as they are now. */
+async function begin() {
+  if (draft.restore() && draft.dirty) return;
+  const listed = [...$("sets").options].map((each) => each.value);
+  const wanted = listed.includes(draft.id) ? draft.id : listed[0];
+  if (wanted) await openSet(wanted);
+}
+
+async function signOut() {
+  if (draft.dirty && !confirm("Sign out, and throw your changes away?")) return;
+  try {
+    await post("/sign-out");
+  } catch (error) {
+    if (error.status !== 401) return say(told(error), "bad");
+  }
+  draft.forget();
+  location.replace("/signed-out"); // not to the page: an identity provider would sign in again at once
 }
 
 async function choose(id) {
@@ -52,6 +67,7 @@ async function choose(id) {
     return;
   }
   await openSet(id);
+  $("sets").value = draft.id;
 }
 
 /** The views as tabs (WAI-ARIA tab pattern: arrow keys move, one tab stop). */

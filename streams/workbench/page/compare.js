@@ -3,7 +3,7 @@
 import { get, post, told } from "./api.js";
 import { setName } from "./corpus.js";
 import { draft } from "./draft.js";
-import { el, field, fill, table } from "./dom.js";
+import { el, field, fill, oneAtATime, table } from "./dom.js";
 import { fate, marked, score, source, tip } from "./spans.js";
 import { sample } from "./tune.js";
 
@@ -21,14 +21,15 @@ export function compare(state) {
       const before = select.value;
       fill(select, el("option", { value: DRAFT }, "the draft"), sets.map((each) => el("option", { value: each.id }, setName(each))));
       const active = sets.find((each) => each.stage === "active") || sets.at(-1);
-      select.value = before || (index ? DRAFT : active.id);
+      const there = before === DRAFT || sets.some((each) => each.id === before);
+      select.value = there ? before : index ? DRAFT : active.id;
     });
     await run();
   }
 
   const asked = (select) => (select.value === DRAFT ? draft.asked : { id: select.value });
 
-  async function run() {
+  const run = oneAtATime(async () => {
     if (!sides[1].value) return; // it runs when the lists are there
     const wanted = { text: sample.text, event: sample.event, known: sample.known };
     fill(differences, el("p", { class: "busy" }, "Comparing …"));
@@ -40,7 +41,7 @@ export function compare(state) {
     } catch (error) {
       fill(differences, el("p", { class: "objection" }, told(error)));
     }
-  }
+  });
 
   const standing = (trial) =>
     (trial.explanation?.strings ?? []).flatMap((each) => each.candidates).filter((each) => each.fate === "kept" || each.fate === "allowed");

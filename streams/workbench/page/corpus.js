@@ -2,7 +2,7 @@
 
 import { get, post, put, remove, told } from "./api.js";
 import { draft } from "./draft.js";
-import { counted, el, field, fill, say, table } from "./dom.js";
+import { counted, el, field, fill, oneAtATime, say, table } from "./dom.js";
 import { marked } from "./spans.js";
 import { length, pointsBefore, slicer } from "./text.js";
 
@@ -18,11 +18,13 @@ export function corpus(state, views) {
   const value = el("input", { type: "text", autocomplete: "off", spellcheck: "false" });
   const how = field("a value", value, "Select text in the sample, or type a value to label it wherever it stands; then say what it is.");
   const desk = el("div", { hidden: true }, tools, shown, how, kinds, labels);
+  const served = state.corpus && state.person.may_change;
   let current = null;
   let selected = null;
+  let asked = 0;
 
   async function load() {
-    if (!state.corpus) return;
+    if (!served) return;
     try {
       const found = await get("/api/corpus");
       fill(
@@ -51,7 +53,7 @@ export function corpus(state, views) {
     const { sets } = await get("/api/sets");
     const before = select.value;
     fill(select, sets.map((each) => el("option", { value: each.id }, setName(each))));
-    select.value = before || (sets.find((each) => each.stage === "active") || sets.at(-1)).id;
+    select.value = sets.some((each) => each.id === before) ? before : (sets.find((each) => each.stage === "active") || sets.at(-1)).id;
   }
 
   async function open(id) {
@@ -59,10 +61,13 @@ export function corpus(state, views) {
     load();
   }
 
-  /** Do something that answers with a sample, and show it. */
+  /** Do something that answers with a sample, and show it, unless another was asked for meanwhile. */
   async function change(work) {
+    const mine = ++asked;
     try {
-      current = await work();
+      const found = await work();
+      if (mine !== asked) return;
+      current = found;
       selected = null;
       show();
     } catch (error) {
@@ -136,9 +141,12 @@ export function corpus(state, views) {
 
   async function label(type) {
     const typed = value.value.trim();
-    const wanted = typed ? { values: [`${typed}:${type}`] } : { labels: [{ ...selected, type }] };
-    await change(() => post(path("/label"), wanted));
-    value.value = "";
+    const wanted = typed ? { values: [{ value: typed, type }] } : { labels: [{ ...selected, type }] };
+    await change(async () => {
+      const labelled = await post(path("/label"), wanted);
+      value.value = "";
+      return labelled;
+    });
     load();
   }
 
@@ -161,6 +169,7 @@ export function corpus(state, views) {
     if (!confirm(`Remove sample ${current.id} from the corpus?`)) return;
     try {
       await remove(path(""));
+      asked += 1;
       current = null;
       hint.hidden = false;
       desk.hidden = true;
@@ -170,7 +179,7 @@ export function corpus(state, views) {
     }
   }
 
-  async function run() {
+  const run = oneAtATime(async () => {
     fill(results, el("p", { class: "busy" }, "Running the corpus …"));
     try {
       if (!against.value) await fillSets(against); // somebody was quicker than the list
@@ -179,7 +188,7 @@ export function corpus(state, views) {
     } catch (error) {
       fill(results, el("p", { class: "objection" }, told(error)));
     }
-  }
+  });
 
   async function accepted() {
     if (!confirm("Take today's recall as the baseline that no rule set may fall below?")) return;
@@ -192,7 +201,7 @@ export function corpus(state, views) {
     }
   }
 
-  const view = state.corpus
+  const view = served
     ? el(
         "div",
         { class: "corpus" },
@@ -205,7 +214,7 @@ export function corpus(state, views) {
         el("section", { "aria-label": "Samples" }, el("h2", {}, "Samples"), list),
         el("section", { "aria-label": "Sample" }, el("h2", {}, "Label"), hint, desk),
       )
-    : el("p", { class: "empty" }, "There is no corpus: start the workbench with --corpus team.ndjson.");
+    : el("p", { class: "empty" }, state.corpus ? "The corpus holds real names: your account does not have the role that it takes to see it." : "There is no corpus: start the workbench with --corpus team.ndjson.");
   return {
     view,
     shown(id) {

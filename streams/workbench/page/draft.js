@@ -16,8 +16,22 @@ class Draft extends EventTarget {
     this.stamp = set.stamp;
     this.files = set.files.map((file) => ({ ...file }));
     this.opened = set.files.map((file) => ({ ...file }));
-    this.current = (this.files.at(-1) || { name: "" }).name;
+    if (!this.file) this.current = (this.files.at(-1) || { name: "" }).name;
     this.#changed("opened");
+  }
+
+  /** What was saved is what it was opened as; what was typed meanwhile is a change to that. */
+  saved(set) {
+    if (set.id !== this.id) return; // another was opened meanwhile
+    this.stamp = set.stamp;
+    this.opened = set.files;
+    this.#changed("saved");
+  }
+
+  /** Nothing of it is left, in this tab either. */
+  forget() {
+    sessionStorage.removeItem(KEY);
+    this.files = this.opened = [];
   }
 
   get file() {
@@ -55,10 +69,6 @@ class Draft extends EventTarget {
     this.#changed("opened");
   }
 
-  revert() {
-    this.open({ id: this.id, stamp: this.stamp, files: this.opened });
-  }
-
   /** As requests have it. */
   get asked() {
     return { files: this.files };
@@ -81,7 +91,8 @@ class Draft extends EventTarget {
       const { id, stamp, files, opened, current } = this;
       sessionStorage.setItem(KEY, JSON.stringify({ id, stamp, files, opened, current }));
     } catch {
-      // no room, or no storage: the draft is in the page all the same
+      // no room, or no storage: the draft is in the page all the same, and an older one is worth nothing
+      sessionStorage.removeItem(KEY);
     }
     this.dispatchEvent(new CustomEvent("change", { detail: what }));
   }

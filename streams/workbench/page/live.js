@@ -2,7 +2,7 @@
 
 import { get, told } from "./api.js";
 import { chart, KEPT } from "./chart.js";
-import { counted, el, fill, table } from "./dom.js";
+import { counted, el, fill, oneAtATime, table } from "./dom.js";
 
 const EVERY = 2000;
 
@@ -67,7 +67,7 @@ export function live() {
     fill(used, rows.length > 0 && table("Rule sets at work", ["stage", "rule set", "digest", "workers"], rows));
   }
 
-  async function look() {
+  const look = oneAtATime(async () => {
     if (!view.isConnected || document.hidden) return;
     try {
       const found = await get("/api/counters");
@@ -76,7 +76,7 @@ export function live() {
     } catch (error) {
       fill(state, told(error));
     }
-  }
+  });
 
   setInterval(look, EVERY);
   const view = el("div", {}, el("div", { class: "bar" }, el("h2", {}, "Live")), state, grid, used);

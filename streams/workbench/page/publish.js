@@ -2,7 +2,7 @@
 
 import { get, post, told } from "./api.js";
 import { draft } from "./draft.js";
-import { el, field, fill, say, table } from "./dom.js";
+import { el, field, fill, oneAtATime, say, table } from "./dom.js";
 
 export function publish(state, views) {
   const now = el("div", { class: "cards" });
@@ -18,13 +18,14 @@ export function publish(state, views) {
   const chosen = () => stages.find((each) => each.checked).value;
   const list = () => tenants.value.split(/[,\s]+/).filter(Boolean);
 
-  async function load() {
+  const load = oneAtATime(async () => {
+    views.sets();
     try {
       show(await get("/api/deployment"));
     } catch (error) {
       fill(now, el("p", { class: "objection" }, told(error)));
     }
-  }
+  });
 
   function show(found) {
     const deployment = found.deployment;
@@ -50,7 +51,7 @@ export function publish(state, views) {
           { class: "bar" },
           candidate && el("button", { type: "button", onclick: () => promote(deployment) }, deployment.shadow ? "Promote to canary" : "Promote to everybody"),
           deployment.shadow && el("button", { type: "button", onclick: () => promote(deployment, true) }, "Promote to everybody, without a canary"),
-          el("button", { type: "button", class: "danger", onclick: () => rollBack() }, candidate ? "Take the candidate away" : "Roll back"),
+          el("button", { type: "button", class: "danger", onclick: () => rollBack(deployment) }, candidate ? "Take the candidate away" : "Roll back"),
         ),
     );
     const rows = (deployment?.steps ?? []).toReversed().map((each) => [
@@ -63,7 +64,7 @@ export function publish(state, views) {
       each.author,
       each.reason + (each.forced.length ? ` (forced though: ${each.forced.join("; ")})` : ""),
       state.person.may_change && each.digest && each.digest !== deployment.active
-        ? el("button", { type: "button", onclick: () => rollBack(each.digest, each.version) }, "Make active")
+        ? el("button", { type: "button", onclick: () => rollBack(deployment, each.digest, each.version) }, "Make active")
         : "",
     ]);
     fill(history, rows.length ? table("History", ["rev.", "time (UTC)", "change", "stage", "version", "digest", "who", "why", ""], rows) : el("p", {}, "Nothing was published yet: workers use the rule set that they were started with."));
@@ -83,7 +84,6 @@ export function publish(state, views) {
       force.checked = false;
       reason.value = ""; // the next change has another
       await load();
-      views.sets();
     } catch (error) {
       fill(refused, ...objections(error));
     }
@@ -109,12 +109,12 @@ export function publish(state, views) {
       return say("Name the canary's tenants first", "bad");
     }
     const given = why("Promote");
-    if (given) await act("/api/deployment/promote", { reason: given, tenants: to, active, force: force.checked }, "Promoted");
+    if (given) await act("/api/deployment/promote", { reason: given, revision: deployment.revision, tenants: to, active, force: force.checked }, "Promoted");
   }
 
-  async function rollBack(digest, version) {
+  async function rollBack(deployment, digest, version) {
     const given = why(digest ? `Make ${version} active` : "Roll back");
-    if (given) await act("/api/deployment/rollback", { reason: given, digest: digest ?? null }, "Rolled back");
+    if (given) await act("/api/deployment/rollback", { reason: given, revision: deployment.revision, digest: digest ?? null }, "Rolled back");
   }
 
   const form = el(

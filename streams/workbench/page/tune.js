@@ -21,7 +21,7 @@ export function tune(state, views) {
   const files = el("div", { class: "files", role: "group", "aria-label": "Files of the rule set" });
   const list = el("ul", { class: "problems" });
   const title = el("h3", { id: "problems-title" });
-  const save = el("button", { type: "button", onclick: () => saved(state) }, "Save to disk");
+  const save = el("button", { type: "button", onclick: () => saved(state, views) }, "Save to disk");
   const revert = el("button", { type: "button", onclick: () => reverted() }, "Revert");
   const drop = el("button", { type: "button", onclick: () => dropFile() }, "Remove file …");
   const text = el("textarea", { class: "sample", spellcheck: "false", autocomplete: "off", rows: "5", "aria-label": "Sample: an event or a text" });
@@ -209,7 +209,7 @@ export function tune(state, views) {
   }
 
   function reverted() {
-    if (confirm("Throw your changes away?")) draft.revert();
+    if (confirm("Throw your changes away, and open the files as they are now?")) openSet(draft.id);
   }
 
   before.addEventListener("click", (clicked) => {
@@ -242,7 +242,7 @@ export function tune(state, views) {
   for (const each of [event, known]) each.addEventListener("input", () => (read(), attemptSoon()));
 
   draft.addEventListener("change", ({ detail }) => {
-    if (detail !== "edited") own.open(draft.current, draft.file?.text ?? "");
+    if (detail === "opened" || detail === "shown") own.open(draft.current, draft.file?.text ?? "");
     if (detail === "opened") lint = [];
     showFiles();
     if (detail === "shown") return showProblems();
@@ -354,19 +354,24 @@ async function addToCorpus(views) {
   }
 }
 
-async function saved(state) {
+async function saved(state, views) {
   try {
-    draft.open(await put("/api/sets/disk", { files: draft.files, stamp: draft.stamp }));
+    draft.saved(await put("/api/sets/disk", { files: draft.files, stamp: draft.stamp }));
     say(`Saved to ${state.disk}`);
+    views.sets();
   } catch (error) {
     say(told(error), "bad");
   }
 }
 
-/** Open a rule set of the list. */
+let opening = 0;
+
+/** Open a rule set of the list; of several it is the one that was chosen last. */
 export async function openSet(id) {
+  const mine = ++opening;
   try {
-    draft.open(await get(`/api/sets/${encodeURIComponent(id)}`));
+    const found = await get(`/api/sets/${encodeURIComponent(id)}`);
+    if (mine === opening) draft.open(found);
   } catch (error) {
     say(told(error), "bad");
   }

@@ -16,13 +16,21 @@ def labelled(desk):
     """A sample with two labels in it."""
     desk.post("/api/corpus", {"text": TEXT})
     desk.post("/api/corpus/samples/1/label", {"labels": [{"start": 10, "end": 19, "type": "COMPUTER_NAME"}]})
-    return desk.post("/api/corpus/samples/1/label", {"values": ["kiosk_12:COMPUTER_NAME"]})
+    return desk.post("/api/corpus/samples/1/label", {"values": [{"value": "kiosk_12", "type": "COMPUTER_NAME"}]})
 
 
 def test_a_sample_is_labelled_by_place_and_by_value(desk):
     """Offsets are code points; the file has what `rules corpus` reads."""
     assert [TEXT[each["start"] : each["end"]] for each in labelled(desk).json["spans"]] == ["till_0447", "kiosk_12"]
     assert orjson.loads(desk.corpus.read_bytes())["spans"] == labelled(desk).json["spans"]
+
+
+def test_a_value_that_looks_like_two_offsets_is_a_value(desk):
+    """A time, say, or an address of two groups."""
+    desk.post("/api/corpus", {"text": "at 10:12 on till_0447"})
+    body = {"values": [{"value": "10:12", "type": "PERSON"}]}
+    [label] = desk.post("/api/corpus/samples/1/label", body).json["spans"]
+    assert (label["start"], label["end"]) == (3, 8)
 
 
 def test_a_label_is_taken_away(desk):

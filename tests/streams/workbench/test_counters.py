@@ -1,7 +1,10 @@
 """Counters of several workers, added up."""
 
+from aiohttp import web
+
 from streams.metrics import Metrics
 from streams.workbench.counters import InUse, added_up
+from tests.streams.workbench.browsers import free_origin
 
 
 def exposition(events: int, leaks: int = 0) -> str:
@@ -36,3 +39,22 @@ def test_without_workers_there_is_nothing(desk):
     """No worker answers at the ports of these settings."""
     found = desk.get("/api/counters").json
     assert (found["workers"], found["totals"]["records"]) == (0, {})
+
+
+def test_another_server_at_a_workers_port_is_no_worker(world, make_desk):
+    """One that answers whatever it is asked with a page."""
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="<!doctype html>\n<p>{welcome}", content_type="text/html")
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(text=exposition(3))
+
+    places = []
+    for handler in (page, metrics):
+        other, (origin, port) = web.Application(), free_origin()
+        other.router.add_get("/metrics", handler)
+        world.serve(other, port)
+        places.append(origin)
+    found = make_desk(workers=tuple(places)).get("/api/counters").json
+    assert (found["workers"], found["totals"]["records"]) == (1, {"scrub": 3.0})

@@ -12,8 +12,14 @@ import pytest
 
 from schemas.errors import UserError
 from scrubbers.published import RuleSetRefused, Unusable
-from scrubbers.rulefiles import Flaw, RuleProblem
+from scrubbers.rulefiles import Flaw, RuleProblem, SourceFile
+from streams.workbench import trials
 from streams.workbench.engine import Engine
+
+# Nine times as much with every line.
+EXPANDING = "recognizers:\n  - &a0 [x]\n" + "".join(
+    f"  - &a{number} [{', '.join([f'*a{number - 1}'] * 9)}]\n" for number in range(1, 20)
+)
 
 
 def pid() -> int:
@@ -56,6 +62,33 @@ def test_a_process_that_ends_is_started_anew() -> None:
             with pytest.raises(UserError, match="has been started anew"):
                 asyncio.run(run(end))
             assert asyncio.run(run(pid)) not in (before, os.getpid())
+    finally:
+        own.close()
+
+
+def test_what_takes_too_long_is_ended_whatever_it_is_at() -> None:
+    """A draft whose YAML stands for more than a machine can hold keeps nobody else waiting for ever."""
+    own = Engine(swift=1, thorough=1)
+    try:
+        for run in (own.swift, own.thorough):
+            with pytest.raises(UserError, match="after 1 seconds"):
+                asyncio.run(run(trials.attempt, (SourceFile("ours.yaml", EXPANDING),), trials.Sample("")))
+            assert asyncio.run(run(pid))
+    finally:
+        own.close()
+
+
+def test_of_several_that_waited_for_a_process_one_starts_another() -> None:
+    """And nobody's work is in a process that was replaced."""
+
+    async def waiting(own: Engine) -> None:
+        ends = await asyncio.gather(own.swift(end), own.swift(pid), own.swift(pid), return_exceptions=True)
+        assert [type(each) for each in ends] == [UserError] * 3
+        assert await own.swift(pid) == await own.swift(pid)
+
+    own = Engine()
+    try:
+        asyncio.run(waiting(own))
     finally:
         own.close()
 

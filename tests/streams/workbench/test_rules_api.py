@@ -1,7 +1,14 @@
 """Drafts: opened, tried, linted, compared, saved."""
 
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from schemas.errors import UserError
+from scrubbers.rulefiles import SourceFile
+from streams.workbench import sets
 from tests.rule_sets import EVIL, EVIL_TEXT
 from tests.streams.workbench.desk import TILL, draft
 
@@ -99,6 +106,47 @@ class TestSets:
         """Each with its name and version."""
         found = [(each["id"], each["identity"]) for each in desk.get("/api/sets").json["sets"]]
         assert found == [("disk", "ours@1"), ("shipped", "rmm-default@1.0.0")]
+
+    def test_a_kafka_without_our_topics_keeps_nobody_from_tuning(self, desk, monkeypatch):
+        """The list has what is at hand, also if a file on disk is no text."""
+
+        def missing(_):
+            raise UserError("there is no topic rules")
+
+        monkeypatch.setattr(sets, "reachable", lambda _: True)
+        monkeypatch.setattr(sets, "read_rules", missing)
+        (desk.rules / "ours.yaml").write_bytes(b"\xff")
+        found = [(each["id"], each["identity"]) for each in desk.get("/api/sets").json["sets"]]
+        assert found == [("disk", "with errors"), ("shipped", "rmm-default@1.0.0")]
+
+    def test_of_two_who_save_at_once_one_does(self, desk, monkeypatch):
+        """The other hears that the files have changed."""
+        opened = desk.bench.sets.open("disk")
+        both = threading.Barrier(2)
+        read = sets.source_files
+
+        def slowly(path):
+            found = read(path)
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both.wait(0.5)
+            return found
+
+        def save(number):
+            try:
+                return desk.bench.sets.save((SourceFile("ours.yaml", f"{TILL}# {number}\n"),), opened.stamp).stamp
+            except UserError as problem:
+                return str(problem)
+
+        monkeypatch.setattr(sets, "source_files", slowly)
+        with ThreadPoolExecutor(2) as threads:
+            told = list(threads.map(save, range(2)))
+        assert sum("changed on disk" in each for each in told) == 1
+
+    def test_a_folder_is_not_emptied(self, desk):
+        """A draft without files is none."""
+        stamp = desk.get("/api/sets/disk").json["stamp"]
+        answer = desk.ask("PUT", "/api/sets/disk", {"files": [], "stamp": stamp})
+        assert (answer.status, [path.name for path in desk.rules.iterdir()]) == (422, ["ours.yaml"])
 
     def test_what_is_saved_is_on_disk(self, desk):
         """Changed files are written, files that are gone are taken away."""

@@ -82,10 +82,18 @@ class TestSessions:
     def test_the_oldest_of_too_many_goes(self, clock):
         """200 are kept."""
         kept = Sessions(clock)
-        ids = [kept.begin(ALICE) for _ in range(sessions.MOST + 1)]
+        ids = [kept.begin(Person(f"os:{number}", "", may_change=False)) for number in range(sessions.MOST + 1)]
         assert kept.find(ids[0], acting=False) is None
         assert all(kept.find(each, acting=False) for each in ids[1:])
         assert sessions.MOST == 200
+
+    def test_who_signs_in_over_and_over_signs_nobody_else_out(self, clock):
+        """Twenty are kept of a person."""
+        kept = Sessions(clock)
+        other = kept.begin(Person("os:bob", "bob", may_change=False))
+        ids = [kept.begin(ALICE) for _ in range(sessions.MOST + 1)]
+        assert kept.find(other, acting=False)
+        assert [bool(kept.find(each, acting=False)) for each in ids[-21:]] == [False] + [True] * 20
 
     def test_signing_out_ends_one_session(self, clock):
         """The others of the same person stay."""
