@@ -160,13 +160,21 @@ def _configure(folder: Path, classpath: str) -> int:
     port, controller = free_ports(2)
     properties.write_text(_PROPERTIES.format(port=port, controller=controller, data=folder / "data"))
     (folder / "log4j2.xml").write_text(_LOGGING.format(log=folder / "kafka.log"))
-    cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
     tool = ["java", f"-Dlog4j2.configurationFile={folder / 'log4j2.xml'}", "-cp", classpath, "kafka.tools.StorageTool"]
-    done = subprocess.run([*tool, "format", "-t", cluster, "-c", str(properties)], capture_output=True, check=False)
+    done = subprocess.run(
+        [*tool, "format", "-t", _cluster_id(), "-c", str(properties)], capture_output=True, check=False
+    )
     if done.returncode:
         properties.unlink()
         raise UserError("Kafka's storage could not be formatted", f"see {folder / 'kafka.log'}")
     return port
+
+
+def _cluster_id() -> str:
+    """A random id in Kafka's form; never with a dash in front, which its tool would take for an option."""
+    while (found := urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()).startswith("-"):
+        pass
+    return found
 
 
 def free_run(count: int) -> int:

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPException
 from typing import Any
 
 import orjson
@@ -83,7 +84,7 @@ class Accounts:
             if 400 <= problem.code < 500 and problem.code not in _PASSING:
                 raise Rejected(f"SCIM says {problem.code}") from None
             raise Unavailable(f"SCIM says {problem.code}") from None
-        except OSError as problem:
+        except (OSError, HTTPException) as problem:
             raise Unavailable(type(problem).__name__) from None
         decoded: dict[str, Any] = orjson.loads(content) if content else {}
         return decoded

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 from accounts import Accounts, Rejected, Unavailable
@@ -119,7 +120,7 @@ def run(portal: Portal, options: argparse.Namespace) -> None:
         auto_offset_reset="earliest",
     )
     while not stopping:
-        for place, records in consumer.poll(timeout_ms=200, max_records=100).items():
+        for place, records in _polled(consumer).items():
             taken = 0
             for record in records:
                 if portal.take_patiently(record.value or b"", lambda: stopping) == "stopped":
@@ -132,6 +133,17 @@ def run(portal: Portal, options: argparse.Namespace) -> None:
                 except KafkaError as problem:  # the partition is another's now: what it applies again changes nothing
                     log.warning("not committed: %s", type(problem).__name__)
     consumer.close()
+
+
+def _polled(consumer: KafkaConsumer) -> dict[TopicPartition, list[Any]]:
+    """What has come; nothing while Kafka is away or gives our place to another: we stay, and ask again."""
+    try:
+        found: dict[TopicPartition, list[Any]] = consumer.poll(timeout_ms=200, max_records=100)
+    except KafkaError as problem:
+        log.warning("not read: %s", type(problem).__name__)
+        time.sleep(WAITS[0])
+        return {}
+    return found
 
 
 def receiver(portal: Portal) -> web.Application:

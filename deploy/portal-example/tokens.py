@@ -8,6 +8,7 @@ import re
 import time
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -143,7 +144,7 @@ class Verifier:
             raise Unknown("the key is not known, and the key set was read just now")
         try:
             read = jwt.PyJWKSet.from_dict(orjson.loads(self._read()))
-        except (OSError, ValueError, jwt.PyJWTError):
+        except (OSError, HTTPException, ValueError, jwt.PyJWTError):
             raise Unknown("the key set cannot be read") from None
         self._keys = {each.key_id: each.key for each in read.keys}
         self._fetched = time.monotonic()

@@ -60,7 +60,7 @@ class Portal:
                 *("--group", f"{settings.group}-portal"),
                 *("--issuer", settings.issuer, "--audience", settings.portal_audience),
             )
-            with self._part(*reader):
+            with self._part(*reader) as self._reader:
                 yield
 
     def standing(self) -> dict[str, bool]:
@@ -75,11 +75,12 @@ class Portal:
         while self.standing() != expected and time.monotonic() < deadline:
             time.sleep(0.2)
         disabled = sum(1 for active in expected.values() if not active)
-        figures = f"{disabled} of {len(expected)} accounts disabled"
+        ended = "" if self._reader.poll() is None else ", the portal's reader has ended"
+        figures = f"{disabled} of {len(expected)} accounts disabled{ended}"
         return Check("the portal's accounts are as the changes say", self.standing() == expected, figures)
 
     @contextmanager
-    def _part(self, *arguments: object) -> Iterator[None]:
+    def _part(self, *arguments: object) -> Iterator[subprocess.Popen[bytes]]:
         with (self._folder / "portal.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, str(example()), *map(str, arguments)],
@@ -88,7 +89,7 @@ class Portal:
                 preexec_fn=end_with_parent,  # noqa: PLW1509 - one call into the kernel
             )
         try:
-            yield
+            yield process
         finally:
             process.terminate()
             process.wait(20)
