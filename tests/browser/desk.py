@@ -25,6 +25,16 @@ NO_KAFKA = {"RMM_SCRUB_BOOTSTRAP": "127.0.0.1:1"}
 SECONDS = 45.0  # for what a page will do, on a machine that does much else; nothing here is a measurement
 _REFUSED = re.compile(r"Failed to load resource: the server responded with a status of (409|422) ")
 
+# A rule that the shipped set has not.
+TILL = r"""
+recognizers:
+  - name: till
+    supported_entity: COMPUTER_NAME
+    patterns:
+      - {name: till and number, regex: '\btill_\d{4}\b', score: 0.8}
+    examples: ['on «till_0447»']
+"""
+
 
 class Desk(msgspec.Struct, frozen=True):
     """A running workbench: where it is, its session in the browser, and what it was started with."""

@@ -7,17 +7,9 @@ import orjson
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.desk import Desk, a_file, box_of, hold, let_go, paste
+from tests.browser.desk import TILL, Desk, a_file, box_of, hold, let_go, paste
 
 TEXT = "😀 till_0447 and till_0448 from 10.20.1.2, said bob"
-TILL = r"""
-recognizers:
-  - name: till
-    supported_entity: COMPUTER_NAME
-    patterns:
-      - {name: till and number, regex: '\btill_\d{4}\b', score: 0.8}
-    examples: ['on «till_0447»']
-"""
 TILLS = [{"start": 2, "end": 11, "type": "COMPUTER_NAME"}, {"start": 16, "end": 25, "type": "COMPUTER_NAME"}]
 ADDRESS = {"start": 31, "end": 40, "type": "IP_ADDRESS"}
 

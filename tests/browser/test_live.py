@@ -17,7 +17,7 @@ from streams.audit import Action, AuditLog
 from streams.broker import Broker
 from streams.deployment import Place
 from streams.rollout import Author, Candidate, Rollout
-from tests.browser.desk import Desk, a_file, paste, serving
+from tests.browser.desk import TILL, Desk, a_file, paste, serving
 from tests.conftest import Pipeline, header, record
 from tests.integration.test_worker import get
 
@@ -35,14 +35,6 @@ EVENT = {
     "message": "till_0447 (UTICA) calls j.smith@contoso.com",
 }
 BROKEN = b'{"host":{"name":"zephyr-9931"},"message":"\xff from 10.20.1.2"}'
-TILL = r"""
-recognizers:
-  - name: till
-    supported_entity: COMPUTER_NAME
-    patterns:
-      - {name: till and number, regex: '\btill_\d{4}\b', score: 0.8}
-    examples: ['on «till_0447»']
-"""
 
 
 @pytest.fixture(scope="module")

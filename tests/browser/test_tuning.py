@@ -6,17 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.desk import Desk, a_file, box_of, chosen_line, hold, let_go, paste, serving, visiting
+from tests.browser.desk import TILL, Desk, a_file, box_of, chosen_line, hold, let_go, paste, serving, visiting
 
 EVENT = '{"tenant":"acme","host":{"name":"UTICA"},"message":"UTICA, j.smith@contoso.com from 10.20.1.2, till_0447 😀 10.20.1.3"}'
-TILL = r"""
-recognizers:
-  - name: till
-    supported_entity: COMPUTER_NAME
-    patterns:
-      - {name: till and number, regex: '\btill_\d{4}\b', score: 0.8}
-    examples: ['on «till_0447»']
-"""
 TYPED = (  # where the editor does not indent
     "  - name: till",
     "supported_entity: COMPUTER_NAME",
